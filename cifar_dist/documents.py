@@ -1,0 +1,286 @@
+"""The documents that machines read: versioned, closed, numbers with their unit in their name."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Split = Literal["train", "validation", "test"]
+TrialState = Literal["finished", "pruned", "failed"]
+
+
+class Document(BaseModel):
+    """A frozen value without room for misspelt fields; numbers in it are finite or null."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class EpochRecord(Document):
+    """What one epoch did."""
+
+    epoch: int
+    """Counted from 1."""
+    train_loss: float | None
+    """Mean training loss as optimized (smoothed labels, augmented images); null if it diverged."""
+    train_accuracy: float
+    validation_loss: float | None
+    """Plain cross-entropy in fp32; null without a validation split."""
+    validation_accuracy: float | None
+    lr: float
+    """Learning rate of the epoch's last step."""
+    seconds: float
+    """Training steps of this epoch, evaluation excluded."""
+    images_per_second: float
+
+
+class Score(Document):
+    """One split, evaluated in fp32."""
+
+    split: Split
+    images: int
+    correct: int
+    accuracy: float
+    loss: float
+
+
+class ClassScore(Document):
+    """One class against the rest."""
+
+    name: str
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+    accuracy: float
+    precision: float
+    recall: float
+    specificity: float
+    f1: float
+
+
+class Evaluation(Document):
+    """The full evaluation of one split."""
+
+    score: Score
+    per_class: list[ClassScore]
+    macro: ClassScore
+    confusion_matrix: list[list[int]]
+    """Row = true class, column = predicted class."""
+
+
+class DataFacts(Document):
+    """Which images a figure comes from."""
+
+    source: str
+    sha256: str
+    """Over the prepared pixels and labels."""
+    classes: list[str]
+    train_images: int
+    validation_images: int
+    test_images: int
+    split_sha256: str
+    """Over the validation indices."""
+
+
+class ArtifactRow(Document):
+    """One object in a store."""
+
+    key: str
+    bytes: int
+    sha256: str | None = None
+    verdict: str | None = None
+
+
+class Provenance(Document):
+    """What a result was made with."""
+
+    code_version: str
+    code_revision: str | None
+    python: str
+    torch: str
+    device: str
+    cpus: int
+    workers: int
+    precision: str
+    precision_reason: str
+    lock_sha256: str | None
+
+
+class TrainDocument(Document):
+    """The result of `train`; `report.json` of a run."""
+
+    schema_: Literal["cifar-dist/train/1"] = Field("cifar-dist/train/1", alias="schema")
+    run: str
+    store: str
+    state: Literal["finished", "interrupted", "failed"]
+    job: dict[str, Any]
+    data: DataFacts
+    provenance: Provenance
+    parameters: int
+    history: list[EpochRecord]
+    best_epoch: int
+    validation: Score | None
+    test: Evaluation | None
+    images_per_second: float
+    train_seconds: float
+    total_seconds: float
+    artifacts: dict[str, str]
+    """What lies where: name to key under the store."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class Rung(Document):
+    """A trial's value where ASHA decided about it."""
+
+    epoch: int
+    value: float
+
+
+class TrialRow(Document):
+    """One trial of a sweep."""
+
+    trial: int
+    state: TrialState
+    reason: str | None = None
+    """Why it failed or was pruned."""
+    parameters: dict[str, Any]
+    """The overrides that make this trial."""
+    epochs: int
+    best_epoch: int | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    """At the best epoch, the one with the lowest validation loss."""
+    rungs: list[Rung]
+    history: list[EpochRecord]
+    start_seconds: float | None
+    """Slot free to first optimizer step."""
+    train_seconds: float
+
+
+class SweepCost(Document):
+    """What a sweep spent."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    gpu_seconds: float
+    epochs_run: int
+    epochs_without_pruning: int
+
+
+class TuneDocument(Document):
+    """The result of `tune`; `report.json` of a sweep."""
+
+    schema_: Literal["cifar-dist/tune/1"] = Field("cifar-dist/tune/1", alias="schema")
+    sweep: str
+    store: str
+    space: dict[str, Any]
+    job: dict[str, Any]
+    data: DataFacts
+    provenance: Provenance
+    trials: Annotated[list[TrialRow], Field(min_length=1)]
+    best: int | None
+    """Number of the winning trial; null when every trial failed."""
+    winner_run: str | None
+    """Key prefix of the run whose weights are the winner's."""
+    validation: Score | None
+    test: Evaluation | None
+    finished: int
+    pruned: int
+    failed: int
+    start_seconds_median: float | None
+    cost: SweepCost
+    artifacts: dict[str, str]
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class LayerRow(Document):
+    """One row of a layer table, in torchsummary's order."""
+
+    index: int
+    type: str
+    output_shape: list[int]
+    """Without the batch dimension."""
+    parameters: int
+    multiply_accumulates: int
+
+
+class FieldRow(Document):
+    """One row of a receptive-field table."""
+
+    layer: str
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    size: int
+    jump: int
+    field: int
+
+
+class ModelDocument(Document):
+    """One architecture of the zoo."""
+
+    name: str
+    description: str
+    parameters: int
+    multiply_accumulates: int
+    """For one 32×32 image."""
+    options: dict[str, Any]
+    layers: list[LayerRow] = []
+    receptive_field: list[FieldRow] = []
+    megabytes: dict[str, float] = {}
+    """The footer of a torchsummary table: input, activations, parameters, total."""
+
+
+class ModelsDocument(Document):
+    """The zoo."""
+
+    schema_: Literal["cifar-dist/models/1"] = Field("cifar-dist/models/1", alias="schema")
+    models: list[ModelDocument]
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class SplitStatistics(Document):
+    """Pixel statistics of one split, per channel, of pixels scaled to 0…1."""
+
+    split: Split
+    images: int
+    shape: list[int]
+    min: list[float]
+    max: list[float]
+    mean: list[float]
+    std: list[float]
+    variance: list[float]
+    class_counts: dict[str, int]
+
+
+class DataDocument(Document):
+    """A prepared data source."""
+
+    schema_: Literal["cifar-dist/data/1"] = Field("cifar-dist/data/1", alias="schema")
+    data: DataFacts
+    splits: list[SplitStatistics]
+    cache: str
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class ArtifactsDocument(Document):
+    """What a store holds, or what was fetched or verified."""
+
+    schema_: Literal["cifar-dist/artifacts/1"] = Field("cifar-dist/artifacts/1", alias="schema")
+    store: str
+    artifacts: list[ArtifactRow]
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+DOCUMENTS: dict[str, type[Document]] = {
+    "train": TrainDocument,
+    "tune": TuneDocument,
+    "models": ModelsDocument,
+    "data": DataDocument,
+    "artifacts": ArtifactsDocument,
+}

@@ -1,0 +1,49 @@
+"""A wrong value as one sentence: field, value, rule and the nearest valid name."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_SHOWN = 60  # characters of a wrong value that are repeated to the user
+_LISTED = 12  # valid names that are listed when none is near
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """Say which valid name was probably meant, or list what there is."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    more = ", …" if len(names) > _LISTED else ""
+    return f"valid: {', '.join(names[:_LISTED])}{more}"
+
+
+def shown(value: object) -> str:
+    """Repeat a value safely: short, on one line, without control characters."""
+    text = ascii(value) if isinstance(value, str) else ascii(repr(value))[1:-1]
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def sentences(
+    errors: Iterable[Mapping[str, Any]],
+    prefix: str = "",
+    valid: Mapping[str, Iterable[str]] | None = None,
+) -> list[str]:
+    """Turn pydantic's records into sentences; `valid` maps a section's path to its field names."""
+    return [_sentence(error, prefix, valid or {}) for error in errors]
+
+
+def _sentence(error: Mapping[str, Any], prefix: str, valid: Mapping[str, Iterable[str]]) -> str:
+    path = [prefix] if prefix else []
+    path += [str(part) for part in error["loc"]]
+    field = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        section = ".".join(path[:-1])
+        where = f" in {section}" if section else ""
+        return f"{field}: unknown field{where}; {nearest(path[-1], valid.get(section, ()))}"
+    if error["type"] == "missing":
+        return f"{field}: required and missing"
+    rule = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if error["type"] == "value_error":
+        return f"{field}: {rule}" if field else rule
+    return f"{field}={shown(error['input'])}: {rule}"
