@@ -39,7 +39,8 @@ class Score(Document):
     images: int
     correct: int
     accuracy: float
-    loss: float
+    loss: float | None
+    """Plain cross-entropy; null if it is not finite."""
 
 
 class ClassScore(Document):
@@ -63,6 +64,7 @@ class Evaluation(Document):
     score: Score
     per_class: list[ClassScore]
     macro: ClassScore
+    """Sums of the classes' counts, plain means of their ratios."""
     confusion_matrix: list[list[int]]
     """Row = true class, column = predicted class."""
 
@@ -108,7 +110,7 @@ class Provenance(Document):
 class TrainDocument(Document):
     """The result of `train`; `report.json` of a run."""
 
-    schema_: Literal["cifar-dist/train/1"] = Field("cifar-dist/train/1", alias="schema")
+    schema_: Annotated[Literal["cifar-dist/train/1"], Field(alias="schema")] = "cifar-dist/train/1"
     run: str
     store: str
     state: Literal["finished", "interrupted", "failed"]
@@ -170,7 +172,7 @@ class SweepCost(Document):
 class TuneDocument(Document):
     """The result of `tune`; `report.json` of a sweep."""
 
-    schema_: Literal["cifar-dist/tune/1"] = Field("cifar-dist/tune/1", alias="schema")
+    schema_: Annotated[Literal["cifar-dist/tune/1"], Field(alias="schema")] = "cifar-dist/tune/1"
     sweep: str
     store: str
     space: dict[str, Any]
@@ -180,6 +182,8 @@ class TuneDocument(Document):
     trials: Annotated[list[TrialRow], Field(min_length=1)]
     best: int | None
     """Number of the winning trial; null when every trial failed."""
+    best_job: dict[str, Any] | None
+    """The winning trial's complete job; null when every trial failed."""
     winner_run: str | None
     """Key prefix of the run whose weights are the winner's."""
     validation: Score | None
@@ -236,7 +240,9 @@ class ModelDocument(Document):
 class ModelsDocument(Document):
     """The zoo."""
 
-    schema_: Literal["cifar-dist/models/1"] = Field("cifar-dist/models/1", alias="schema")
+    schema_: Annotated[Literal["cifar-dist/models/1"], Field(alias="schema")] = (
+        "cifar-dist/models/1"
+    )
     models: list[ModelDocument]
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -259,7 +265,7 @@ class SplitStatistics(Document):
 class DataDocument(Document):
     """A prepared data source."""
 
-    schema_: Literal["cifar-dist/data/1"] = Field("cifar-dist/data/1", alias="schema")
+    schema_: Annotated[Literal["cifar-dist/data/1"], Field(alias="schema")] = "cifar-dist/data/1"
     data: DataFacts
     splits: list[SplitStatistics]
     cache: str
@@ -270,7 +276,9 @@ class DataDocument(Document):
 class ArtifactsDocument(Document):
     """What a store holds, or what was fetched or verified."""
 
-    schema_: Literal["cifar-dist/artifacts/1"] = Field("cifar-dist/artifacts/1", alias="schema")
+    schema_: Annotated[Literal["cifar-dist/artifacts/1"], Field(alias="schema")] = (
+        "cifar-dist/artifacts/1"
+    )
     store: str
     artifacts: list[ArtifactRow]
 

@@ -1,8 +1,8 @@
 """What a job is: its values, how its text is read, how it is changed."""
 
 from cifar_dist.config.job import Component, Job, Placement, Precision, Recipe
-from cifar_dist.config.parse import Registries, assigned, parse_job, patched
-from cifar_dist.config.text import load_yaml, parse_yaml
+from cifar_dist.config.parse import assigned, components, job_schema, parse_job, patched
+from cifar_dist.config.text import dump_yaml, load_yaml, parse_yaml
 
 __all__ = [
     "Component",
@@ -10,8 +10,10 @@ __all__ = [
     "Placement",
     "Precision",
     "Recipe",
-    "Registries",
     "assigned",
+    "components",
+    "dump_yaml",
+    "job_schema",
     "load_yaml",
     "parse_job",
     "parse_yaml",

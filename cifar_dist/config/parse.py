@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,9 +14,7 @@ from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, sentences, shown
 from cifar_dist.registry import Registry
 
-Registries = Mapping[str, Registry[Any]]
-"""Dotted path of a component, or of a list of components, to the registry that it names."""
-
+_COMPONENTS = "components.json"
 _FIELDS = {
     "": list(Job.model_fields),
     "recipe": list(Recipe.model_fields),
@@ -22,7 +22,22 @@ _FIELDS = {
 }
 
 
-def parse_job(data: object, registries: Registries) -> Job:
+@cache
+def components() -> dict[str, Registry[Any]]:
+    """Give the known components by the dotted path where a job names them, without loading torch.
+
+    They are read from the schema that `make schema` writes from the registries themselves.
+    """
+    known: dict[str, Registry[Any]] = {}
+    text = resources.files("cifar_dist.config").joinpath(_COMPONENTS).read_text("utf-8")
+    for path, schema in json.loads(text).items():
+        known[path] = Registry(path.rpartition(".")[2])
+        for option in schema["oneOf"]:
+            known[path].declare(option["title"], option["description"], option)
+    return known
+
+
+def parse_job(data: object) -> Job:
     """Check plain data and resolve every default. Raises ConfigError with one line per problem."""
     if data is None:
         data = {}
@@ -34,16 +49,16 @@ def parse_job(data: object, registries: Registries) -> Job:
     except ValidationError as error:
         found = sentences(error.errors(), valid=_FIELDS)
     raw = data if found else job.model_dump(mode="json")
-    for path, registry, component in _components(raw, registries):
+    for path, registry, component in _components(raw):
         found += registry.problems(component, path)
     if found:
         raise ConfigError("\n".join(found))
-    for path, registry, component in _components(raw, registries):
+    for path, registry, component in _components(raw):
         _put(raw, path.split("."), registry.resolved(component))
     return _validated(raw)
 
 
-def patched(job: Job, overrides: Mapping[str, Any], registries: Registries) -> Job:
+def patched(job: Job, overrides: Mapping[str, Any]) -> Job:
     """Change a job by dotted paths and check it again. Raises ConfigError.
 
     A component's `name` is applied first and, where it changes, drops the options beside it.
@@ -51,10 +66,10 @@ def patched(job: Job, overrides: Mapping[str, Any], registries: Registries) -> J
     data = job.model_dump(mode="json")
     found = []
     for path in sorted(overrides, key=lambda path: not path.endswith(".name")):
-        found += _applied(data, path, overrides[path], registries)
+        found += _applied(data, path, overrides[path])
     if found:
         raise ConfigError("\n".join(found))
-    return parse_job(data, registries)
+    return parse_job(data)
 
 
 def assigned(text: str) -> tuple[str, Any]:
@@ -71,9 +86,9 @@ def _validated(data: Mapping[str, Any]) -> Job:
 
 
 def _components(
-    data: Mapping[str, Any], registries: Registries
+    data: Mapping[str, Any],
 ) -> Iterator[tuple[str, Registry[Any], dict[str, Any]]]:
-    for path, registry in registries.items():
+    for path, registry in components().items():
         value: Any = data
         for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else None
@@ -92,7 +107,7 @@ def _put(data: Any, parts: list[str], value: object) -> None:
         data[parts[-1]] = value
 
 
-def _applied(data: dict[str, Any], path: str, value: object, registries: Registries) -> list[str]:
+def _applied(data: dict[str, Any], path: str, value: object) -> list[str]:
     parts = path.split(".")
     section: Any = data
     for depth, part in enumerate(parts[:-1]):
@@ -105,17 +120,17 @@ def _applied(data: dict[str, Any], path: str, value: object, registries: Registr
             return [f"{path}: unknown path at '{shown(part)[1:-1]}'; {nearest(part, names)}"]
         if not isinstance(section, dict | list):
             return [f"{path}: '{'.'.join(parts[: depth + 1])}' has no fields"]
-    return _assign(section, parts, value, registries)
+    return _assign(section, parts, value)
 
 
-def _assign(section: Any, parts: list[str], value: object, registries: Registries) -> list[str]:
+def _assign(section: Any, parts: list[str], value: object) -> list[str]:
     key, parent = parts[-1], ".".join(parts[:-1])
     if isinstance(section, list):
         if not key.isdecimal() or int(key) >= len(section):
             return [f"{'.'.join(parts)}: the list has {len(section)} entries, counted from 0"]
         section[int(key)] = value
         return []
-    is_component = parent in registries or parent.rpartition(".")[0] in registries
+    is_component = parent in components() or parent.rpartition(".")[0] in components()
     if not is_component and parent in _FIELDS and key not in _FIELDS[parent]:
         where = f" in {parent}" if parent else ""
         return [f"{'.'.join(parts)}: unknown field{where}; {nearest(key, _FIELDS[parent])}"]
@@ -123,3 +138,18 @@ def _assign(section: Any, parts: list[str], value: object, registries: Registrie
         section.clear()
     section[key] = value
     return []
+
+
+def job_schema() -> dict[str, Any]:
+    """Give the closed JSON Schema of a job, every component's options included."""
+    schema = Job.model_json_schema()
+    fields = schema["$defs"]["Recipe"]["properties"]
+    for path, registry in components().items():
+        field = fields[path.removeprefix("recipe.")]
+        if field.get("type") == "array":
+            field["items"] = registry.schema()
+        else:
+            field.pop("$ref", None)
+            field.update(registry.schema())
+    del schema["$defs"]["Component"]
+    return schema

@@ -57,6 +57,32 @@ def parse_yaml(text: str, where: str) -> Any:
     return documents[0] if documents else None
 
 
+def dump_yaml(data: object) -> str:
+    """Write plain data with finite numbers so that `parse_yaml` gives it back."""
+    return yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=100,
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    # PyYAML leaves 1e-3 unquoted, which is a number for parse_yaml.
+    style = None if _scalar(text) is text else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def _value(event: Any, events: Events, where: str, depth: int) -> Any:
     place = f"{where}:{event.start_mark.line + 1}"
     if isinstance(event, yaml.AliasEvent) or event.anchor:

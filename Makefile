@@ -1,0 +1,66 @@
+# One definition of every command; `make help` prints what stands behind the ##.
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
+STORE ?= artifacts
+SPACE ?= quickstart
+
+.DEFAULT_GOAL := help
+.PHONY: help setup data tune train test test-cluster test-full test-s3 check format schema lock bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Install everything into .venv from the lock
+dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	@test -n "$$(command -v uv)" && uv venv --quiet --python '>=3.11,<3.13' $(VENV) || \
+		{ python3 -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock | $(VENV)/.installed
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+data: setup ## Bring the images of the sample into the verified cache
+	$(BIN)/cifar-dist data prepare sample
+
+tune: setup ## Find a classifier by an ASHA search on the sample (SPACE=quickstart STORE=artifacts)
+	$(BIN)/cifar-dist tune $(SPACE) --store $(STORE)
+
+train: setup ## Train one classifier on the sample (STORE=artifacts)
+	$(BIN)/cifar-dist train --store $(STORE)
+
+test: dev ## Run the fast tests and a short one of every slow suite
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: dev ## Run the tests that need all of CIFAR-10 (CIFAR_DIST_FULL_DATA=path)
+	$(BIN)/python -m pytest -m full
+
+test-s3: dev ## Run the store's contract against a real S3 server, versitygw
+	deploy/versitygw $(BIN)/python -m pytest tests/test_store.py
+
+check: dev ## Lint, types, layers, sizes, schema: what CI and pre-commit call
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_house.py
+
+format: dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: setup ## Write the components' schema from the registries
+	$(BIN)/python -m cifar_dist schema components > $(VENV)/components.json
+	mv $(VENV)/components.json cifar_dist/config/components.json
+
+lock: $(VENV)/bin/python ## Resolve the lock files anew
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock

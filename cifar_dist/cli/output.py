@@ -1,0 +1,69 @@
+"""What a command prints: one document on stdout, progress on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from cifar_dist.documents import Document, EpochRecord
+
+D = TypeVar("D", bound=Document)
+
+
+def emit(document: D, text: Callable[[D], str], json: bool) -> None:
+    """Print a document: as one JSON object, or as the text made from it."""
+    print(document.model_dump_json(indent=2) if json else text(document))
+
+
+def say(message: str) -> None:
+    """Print one line for people on stderr, so that stdout stays a result."""
+    print(message, file=sys.stderr, flush=True)
+
+
+class TrainingProgress:
+    """Progress of a run: a bar with an estimate on a terminal, one plain line an epoch elsewhere."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._printed = 0
+        self._started: tuple[float, int] | None = None
+        self._is_terminal = sys.stderr.isatty()
+
+    def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
+        """Show where training stands; epochs already printed are not printed again."""
+        from cifar_dist.report.tables import epoch_line
+
+        self._clear()
+        best = _best_epoch(history)
+        for record in history[self._printed :]:
+            say(epoch_line(record, self._epochs, best))
+        self._printed = max(self._printed, len(history))
+        if self._is_terminal and step < total:
+            self._draw(step, total)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._clear()
+
+    def _draw(self, step: int, total: int) -> None:
+        now = time.monotonic()
+        if self._started is None:
+            self._started = (now, step)
+        since, first = self._started
+        rate = (step - first) / max(now - since, 1e-9)
+        left = f"{(total - step) / rate:.0f} s left" if rate > 0 else "starting"
+        filled = round(30 * step / total)
+        bar = "█" * filled + "░" * (30 - filled)
+        sys.stderr.write(f"\r{bar} step {step:,} of {total:,} · {left}")
+        sys.stderr.flush()
+
+    def _clear(self) -> None:
+        if self._is_terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _best_epoch(history: Sequence[EpochRecord]) -> int:
+    scored = [record for record in history if record.validation_loss is not None]
+    best = min(scored, key=lambda record: record.validation_loss or 0.0, default=None)
+    return best.epoch if best else len(history)

@@ -1,0 +1,37 @@
+"""`schema`: the JSON Schema of a job or of a document."""
+
+import json as jsonlib
+from typing import Annotated, Any
+
+import typer
+
+from cifar_dist.cli import options
+from cifar_dist.config import job_schema
+from cifar_dist.documents import DOCUMENTS
+from cifar_dist.errors import ConfigError
+from cifar_dist.problems import nearest, shown
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="job, components or a document's name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("schema")(_schema)
+
+
+def _schema(name: Name, debug: options.Debug = False) -> None:
+    """Print the JSON Schema of a job, of its components, or of a result document."""
+    print(jsonlib.dumps(_named(name), indent=2))
+
+
+def _named(name: str) -> dict[str, Any]:
+    if name == "job":
+        return job_schema()
+    if name == "components":
+        from cifar_dist.learner import REGISTRIES
+
+        return {path: registry.schema() for path, registry in REGISTRIES.items()}
+    if name in DOCUMENTS:
+        return DOCUMENTS[name].model_json_schema()
+    valid = ["job", "components", *DOCUMENTS]
+    raise ConfigError(f"schema {shown(name)} is not known; {nearest(name, valid)}")

@@ -1,0 +1,1 @@
+"""The door to Ray: training over workers, sweeps, and the connection to a cluster."""

@@ -1,0 +1,103 @@
+"""A connection to a cluster: the one that RAY_ADDRESS names, or a local one of our own."""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+# Read by Ray when it is imported, so they stand above that import. The token lives in the
+# environment alone: without one, Ray would write it into HOME.
+_ENVIRONMENT = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # else a report or an end waits up to 2 s
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the same as on the command line
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our ledger holds what they would write
+    "TUNE_RESULT_BUFFER_LENGTH": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+for _name, _value in _ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
+if "RAY_ADDRESS" not in os.environ:
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+
+import ray  # noqa: E402
+
+from cifar_dist.errors import DeviceError, RunError  # noqa: E402
+from cifar_dist.machine import owned_cpus  # noqa: E402
+
+_OBJECT_STORE_BYTES = 128 * 1024**2  # images live in the workers, not in Ray's object store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What can be used where."""
+
+    cpus: float
+    gpus: float
+    dashboard: str | None
+    is_ours: bool
+
+
+@contextmanager
+def connected() -> Iterator[Cluster]:
+    """Attach to RAY_ADDRESS or start a local Ray, and stop only what was started here.
+
+    Raises RunError if the named cluster does not answer.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        context = ray.init(**(_attached(address) if address else _local()))
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        first = str(error).partition("\n")[0]
+        where = f"RAY_ADDRESS={address}" if address else "a local Ray"
+        raise RunError(
+            f"{where} cannot be used ({first}); check the address and RAY_AUTH_TOKEN, "
+            "or unset RAY_ADDRESS to run on this machine"
+        ) from error
+    try:
+        total = ray.cluster_resources()
+        yield Cluster(
+            cpus=total.get("CPU", 0.0),
+            gpus=total.get("GPU", 0.0),
+            dashboard=f"http://{context.dashboard_url}" if context.dashboard_url else None,
+            is_ours=not address,
+        )
+    finally:
+        ray.shutdown()
+
+
+def require(cluster: Cluster, cpus: float, gpus: float) -> None:
+    """Raise DeviceError unless the cluster can ever hold this much at once."""
+    for name, needed, there in (("CPUs", cpus, cluster.cpus), ("GPUs", gpus, cluster.gpus)):
+        if needed > there:
+            raise DeviceError(
+                f"placement needs {needed:g} {name} but the cluster has {there:g}; "
+                f"lower placement.workers or placement.{name[:3].lower()}s_per_worker"
+            )
+
+
+def _attached(address: str) -> dict[str, Any]:
+    return {"address": address, **_quiet()}
+
+
+def _local() -> dict[str, Any]:
+    return {
+        "address": "local",
+        "num_cpus": owned_cpus(),
+        "object_store_memory": _OBJECT_STORE_BYTES,
+        "include_dashboard": True,
+        "dashboard_host": "127.0.0.1",
+        **_quiet(),
+    }
+
+
+def _quiet() -> dict[str, Any]:
+    return {"log_to_driver": False, "logging_level": logging.ERROR}

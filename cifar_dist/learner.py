@@ -1,0 +1,183 @@
+"""All that changes while training, so all that a checkpoint holds."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from cifar_dist import seeds
+from cifar_dist.augment import AUGMENTATIONS, Policy
+from cifar_dist.config import Component, Recipe
+from cifar_dist.data import Images, normalize, permutation, shard
+from cifar_dist.documents import EpochRecord
+from cifar_dist.errors import DamagedError
+from cifar_dist.models import MODELS, SupportsWhitening
+from cifar_dist.optim import OPTIMIZERS, SCHEDULES, factor, set_lr
+from cifar_dist.precision import Arithmetic
+from cifar_dist.registry import Registry
+from cifar_dist.world import World, synchronized
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    "recipe.model": MODELS,
+    "recipe.augmentation": AUGMENTATIONS,
+    "recipe.optimizer": OPTIMIZERS,
+    "recipe.schedule": SCHEDULES,
+}
+"""Every component of a job by the dotted path that names it."""
+
+WEIGHTS, STATE, HISTORY = "model.safetensors", "state.pt", "history.json"
+_WHITENED_FROM = 5_000  # images: ample for the 12 × 12 covariance of a 2×2 patch
+
+
+def build_model(component: Component, seed: int) -> nn.Module:
+    """Build an architecture with the initial weights of `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.derive(seed, "weights"))
+        return MODELS.build(component.model_dump())
+
+
+class Learner:
+    """A model in training: weights, optimizer, position and history, equal on every rank.
+
+    `train` stays resident on the device; random draws are pure functions of the seed and of
+    (epoch, image) or, for dropout alone, of (step, rank): no generator state has to be saved.
+    """
+
+    def __init__(
+        self, recipe: Recipe, train: Images, arithmetic: Arithmetic, world: World | None = None
+    ) -> None:
+        self.recipe, self.arithmetic, self.world = recipe, arithmetic, world or World()
+        device = arithmetic.device
+        self.pixels, self.labels = train.pixels.to(device), train.labels.to(device)
+        self.model = self._prepared(build_model(recipe.model, recipe.seed))
+        self._network = (
+            DistributedDataParallel(self.model, broadcast_buffers=False)
+            if self.world.size > 1
+            else self.model
+        )
+        self.optimizer = OPTIMIZERS.build(recipe.optimizer.model_dump(), self.model)
+        self._schedule = SCHEDULES.build(recipe.schedule.model_dump())
+        self._policy = Policy([component.model_dump() for component in recipe.augmentation])
+        self._table: tuple[int, Tensor] | None = None
+        self.steps_per_epoch = math.ceil(len(train) / recipe.batch_size)
+        self.total_steps = recipe.epochs * self.steps_per_epoch
+        self.warmup_steps = round(recipe.warmup_epochs * self.steps_per_epoch)
+        self.step = 0
+        self.history: list[EpochRecord] = []
+        self.tally = self._empty_tally()
+        self.seconds = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs."""
+        return len(self.history)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the model, frozen ones included."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def batches(self) -> Iterator[Tensor]:
+        """Give what is left of the current epoch, batch by batch, as indices of training images."""
+        order = permutation(len(self.labels), self.recipe.seed, self.epoch)
+        done = self.step - self.epoch * self.steps_per_epoch
+        yield from order.split(self.recipe.batch_size)[done:]
+
+    def advance(self, batch: Tensor) -> None:
+        """Take one optimizer step on a global batch; every rank brings its own part of it."""
+        recipe, world = self.recipe, self.world
+        mine = shard(batch, world.rank, world.size).to(self.pixels.device)
+        set_lr(
+            self.optimizer,
+            factor(self._schedule, self.step, self.total_steps, self.warmup_steps),
+        )
+        torch.manual_seed(seeds.derive(recipe.seed, "dropout", self.step, world.rank))
+        pixels = self._policy.apply(self.pixels, mine, self._draws(), self.epoch)
+        labels = self.labels[mine]
+        with self.arithmetic.context():
+            logits = self._network(normalize(pixels, self.arithmetic.memory_format))
+        loss = F.cross_entropy(
+            logits.float(), labels, reduction="sum", label_smoothing=recipe.label_smoothing
+        )
+        # DDP averages over ranks: scaled so, uneven shards still give the global batch's mean.
+        (loss * (world.size / len(batch))).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.tally[0] += loss.detach()
+        self.tally[1] += (logits.detach().argmax(1) == labels).sum()
+        self.tally[2] += len(mine)
+        self.step += 1
+
+    def finish_epoch(self, record: EpochRecord) -> None:
+        """Append an epoch to the history and start counting anew."""
+        self.history.append(record)
+        self.tally = self._empty_tally()
+        self.seconds = 0.0
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the last step, of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def save(self, folder: Path) -> None:
+        """Write weights, state and history into an existing folder."""
+        weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
+        state = {
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "tally": self.tally,
+            "seconds": self.seconds,
+        }
+        torch.save(state, folder / STATE)
+        history = [record.model_dump(mode="json") for record in self.history]
+        (folder / HISTORY).write_text(json.dumps(history), "utf-8")
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote; the files must be verified. Raises DamagedError."""
+        load_weights(self.model, folder / WEIGHTS)
+        try:
+            state = torch.load(folder / STATE, map_location=self.pixels.device, weights_only=True)
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.tally.copy_(state["tally"])
+            history = json.loads((folder / HISTORY).read_text("utf-8"))
+            self.history = [EpochRecord.model_validate(record) for record in history]
+        except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+            raise DamagedError(
+                f"{folder / STATE} does not fit this job ({error}); it was saved by another recipe"
+            ) from error
+
+    def _prepared(self, model: nn.Module) -> nn.Module:
+        if isinstance(model, SupportsWhitening):
+            model.whiten(normalize(self.pixels[:_WHITENED_FROM].cpu()))
+        if self.world.size > 1 and self.recipe.batch_norm == "synchronized":
+            model = synchronized(model, self.arithmetic.device)
+        return self.arithmetic.prepare(model).train()
+
+    def _draws(self) -> Tensor:
+        if self._table is None or self._table[0] != self.epoch:
+            table = self._policy.table(len(self.labels), self.recipe.seed, self.epoch)
+            self._table = (self.epoch, table.to(self.pixels.device))
+        return self._table[1]
+
+    def _empty_tally(self) -> Tensor:
+        # Loss, correct and count of this rank's images; float64 counts exactly and sums stably.
+        return torch.zeros(3, dtype=torch.float64, device=self.pixels.device)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load safetensors into a model of the same architecture. Raises DamagedError."""
+    try:
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        first = str(error).partition("\n")[0]
+        raise DamagedError(f"{path} does not fit this model ({first})") from error

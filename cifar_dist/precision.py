@@ -1,0 +1,70 @@
+"""Arithmetic of training: memory format, autocast and the layers that stay in fp32."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How one training step computes, by the name that a job gives it."""
+
+    name: str
+    device: torch.device
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Layout of images and filters; bf16 pays only with channels last."""
+        return torch.contiguous_format if self.name == "fp32" else torch.channels_last
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        """Move a model to the device and layout, and pin depthwise filters to fp32 if named so."""
+        if self.name == "bf16_depthwise_fp32":
+            for parent in model.modules():
+                for name, child in parent.named_children():
+                    if _is_depthwise(child):
+                        setattr(parent, name, Float32Conv2d(child))
+        return model.to(self.device).to(memory_format=self.memory_format)
+
+    def context(self) -> AbstractContextManager[object]:
+        """Give the context in which the forward pass runs."""
+        if self.name.startswith("bf16"):
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+def candidates(model: nn.Module, device: torch.device) -> list[str]:
+    """Name what is worth timing for a model on a device; fp32 comes first."""
+    names = ["fp32", "fp32_channels_last", "bf16"]
+    if device.type == "cpu" and any(map(_is_depthwise, model.modules())):
+        names.append("bf16_depthwise_fp32")
+    return names
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.groups > 1
+
+
+class Float32Conv2d(nn.Module):
+    """A convolution that ignores bf16: its depthwise backward pass is pathologically slow on CPUs.
+
+    State keys are those of the convolution that it replaces.
+    """
+
+    def __init__(self, replaced: nn.Module) -> None:
+        super().__init__()
+        if not isinstance(replaced, nn.Conv2d):
+            raise TypeError(f"a Conv2d is replaced, not {type(replaced).__name__}")
+        self.weight, self.bias = replaced.weight, replaced.bias
+        self._geometry = (replaced.stride, replaced.padding, replaced.dilation, replaced.groups)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Convolve in fp32 whatever autocast says."""
+        stride, padding, dilation, groups = self._geometry
+        with torch.autocast(images.device.type, enabled=False):
+            return F.conv2d(
+                images.float(), self.weight, self.bias, stride, padding, dilation, groups
+            )

@@ -1,0 +1,55 @@
+"""Which arithmetic trains fastest here: a few timed steps of each candidate."""
+
+import math
+import statistics
+import time
+from typing import Any
+
+import torch
+
+from cifar_dist.config import Recipe
+from cifar_dist.data import Images
+from cifar_dist.learner import Learner, build_model
+from cifar_dist.precision import Arithmetic, candidates
+
+_STEPS = 3  # timed steps of a candidate, after one that warms it up
+_SECONDS = 1.5  # of a candidate; a slow model gets fewer steps
+_IMAGES = {"cpu": 128, "cuda": 4_096}  # of a step: larger ones tell a CPU nothing new
+_MARGIN = 1.05  # a candidate must beat fp32 by more than the noise
+
+
+def probe(recipe: Recipe, train: Images, device: torch.device) -> dict[str, Any]:
+    """Give the verdict `{name, reason, device, milliseconds}`; a pinned precision is not timed."""
+    verdict: dict[str, Any] = {"device": device.type, "milliseconds": {}}
+    if recipe.precision != "auto":
+        return verdict | {"name": recipe.precision, "reason": "set by the job"}
+    batch = min(recipe.batch_size, _IMAGES[device.type], len(train))
+    timed = {}
+    for name in candidates(build_model(recipe.model, recipe.seed), device):
+        seconds = _step_seconds(recipe, train, Arithmetic(name, device), batch)
+        if math.isfinite(seconds):
+            timed[name] = seconds
+    verdict["milliseconds"] = {name: round(seconds * 1000, 2) for name, seconds in timed.items()}
+    where = f"in steps of {batch} images on this {device.type}"
+    best = min(timed, key=timed.__getitem__, default="fp32")
+    if "fp32" not in timed or timed["fp32"] < timed[best] * _MARGIN:
+        return verdict | {"name": "fp32", "reason": f"nothing beat it {where}"}
+    ratio = timed["fp32"] / timed[best]
+    return verdict | {"name": best, "reason": f"{ratio:.2f} × the speed of fp32 {where}"}
+
+
+def _step_seconds(recipe: Recipe, train: Images, arithmetic: Arithmetic, batch: int) -> float:
+    """Median seconds of a step; infinity if its loss is not finite."""
+    part = Images(train.pixels[: batch * (_STEPS + 1)], train.labels[: batch * (_STEPS + 1)])
+    learner = Learner(recipe, part, arithmetic)
+    seconds: list[float] = []
+    for step in range(_STEPS + 1):
+        started = time.perf_counter()
+        learner.advance(torch.arange(batch))
+        finite = math.isfinite(learner.tally[0].item())  # waits for the device, too
+        seconds.append(time.perf_counter() - started)
+        if not finite:
+            return math.inf
+        if step and sum(seconds) > _SECONDS:
+            break
+    return statistics.median(seconds[1:])

@@ -1,0 +1,63 @@
+"""results.txt: the numbers of a result and everything that they come from."""
+
+import textwrap
+
+from cifar_dist.documents import DataFacts, Evaluation, Provenance, TrainDocument, TuneDocument
+from cifar_dist.report.formats import DASH, duration, thousands
+from cifar_dist.report.tables import evaluation_table, trials_table
+from cifar_dist.report.verdict import run_verdict, sweep_verdict
+
+
+def run_results(document: TrainDocument) -> str:
+    """Write a run's evaluation beside data, split, seed and code."""
+    recipe = document.job.get("recipe", {})
+    facts = {
+        "run": f"{document.run} ({document.state})",
+        "store": document.store,
+        "model": f"{recipe.get('model', {}).get('name', DASH)}, "
+        f"{thousands(document.parameters)} parameters, weights of epoch {document.best_epoch}",
+        **_origin(document.data, document.provenance, recipe.get("seed", DASH)),
+        "trained": f"{duration(document.train_seconds)} of {duration(document.total_seconds)}, "
+        f"{thousands(document.images_per_second)} images/s",
+    }
+    return _text(facts, run_verdict(document), [_evaluated(document.test)])
+
+
+def sweep_results(document: TuneDocument) -> str:
+    """Write a sweep's trials and its winner's evaluation beside data, split, seed and code."""
+    seed = document.job.get("recipe", {}).get("seed", DASH)
+    facts = {
+        "sweep": document.sweep,
+        "store": document.store,
+        "trials": f"{document.finished} finished, {document.pruned} pruned, "
+        f"{document.failed} failed",
+        **_origin(document.data, document.provenance, seed),
+        "took": duration(document.cost.wall_seconds),
+    }
+    tables = [trials_table(document), _evaluated(document.test)]
+    return _text(facts, sweep_verdict(document), tables)
+
+
+def _origin(data: DataFacts, made: Provenance, seed: object) -> dict[str, str]:
+    return {
+        "data": f"{data.source}, sha256 {data.sha256}",
+        "split": f"{thousands(data.train_images)} training, {thousands(data.validation_images)} "
+        f"validation, {thousands(data.test_images)} test images",
+        "split hash": f"sha256 {data.split_sha256}",
+        "seed": str(seed),
+        "code": f"cifar-dist {made.code_version}, revision {made.code_revision or DASH}",
+        "lock": f"sha256 {made.lock_sha256 or DASH}",
+        "hardware": f"{made.device}, {made.cpus} CPUs, workers: {made.workers}",
+        "precision": f"{made.precision} ({made.precision_reason}); evaluated in fp32",
+    }
+
+
+def _evaluated(test: Evaluation | None) -> str:
+    return evaluation_table(test) if test else "The test split was not evaluated."
+
+
+def _text(facts: dict[str, str], verdict: list[str], tables: list[str]) -> str:
+    width = max(map(len, facts))
+    lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
+    sentences = "\n".join(textwrap.fill(sentence, 100) for sentence in verdict)
+    return "\n\n".join(["\n".join(lines), sentences, *tables]) + "\n"

@@ -1,0 +1,212 @@
+"""The text tables of the command line and of results.txt: plain, aligned, safe for a terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from cifar_dist.documents import (
+    ArtifactsDocument,
+    ClassScore,
+    DataDocument,
+    EpochRecord,
+    Evaluation,
+    ModelDocument,
+    ModelsDocument,
+    SplitStatistics,
+    TrialRow,
+    TuneDocument,
+)
+from cifar_dist.report.formats import (
+    DASH,
+    decimal,
+    duration,
+    percent,
+    setting,
+    short,
+    size,
+    thousands,
+)
+
+_WIDTH = 64  # of a layer table, as torchsummary prints it
+_CHANNELS = ("red", "green", "blue")
+
+
+def epoch_line(record: EpochRecord, epochs: int, best: int) -> str:
+    """Say what an epoch did in one line; `best` is the number of the best epoch so far."""
+    digits = len(str(epochs))
+    parts = [
+        f"epoch {record.epoch:>{digits}}/{epochs}",
+        f"train {decimal(record.train_loss)} {percent(record.train_accuracy)}",
+    ]
+    if record.validation_accuracy is not None:
+        loss = decimal(record.validation_loss)
+        parts.append(f"val {loss} {percent(record.validation_accuracy)}")
+    parts += [
+        f"lr {record.lr:.3g}",
+        duration(record.seconds),
+        f"{thousands(record.images_per_second)} images/s",
+    ]
+    if record.epoch == best:
+        parts.append("best")
+    return "  ".join(parts)
+
+
+def evaluation_table(result: Evaluation) -> str:
+    """One row per class against the rest, the macro row, and the accuracy over all classes."""
+    score = result.score
+    header = [
+        "class",
+        "TP",
+        "FP",
+        "TN",
+        "FN",
+        "accuracy",
+        "precision",
+        "recall",
+        "specificity",
+        "F1",
+    ]
+    body = _table(header, [_class_row(row) for row in [*result.per_class, result.macro]])
+    total = (
+        f"{len(result.per_class)}-class accuracy {percent(score.accuracy)} "
+        f"({thousands(score.correct)} of {thousands(score.images)} {score.split} images), "
+        f"loss {decimal(score.loss)}"
+    )
+    note = "macro: sums of the counts, means of the ratios; a ratio 0/0 counts as 0"
+    return f"{total}\n\n{body}\n\n{note}"
+
+
+def trials_table(document: TuneDocument) -> str:
+    """All trials with validation accuracy and loss, the winner marked; a line per failed one."""
+    header = ["trial", "state", "epochs", "best", "accuracy", "loss", "settings"]
+    names = setting_names(document)
+    rows = [_trial_row(trial, names, document.best) for trial in document.trials]
+    body = _table(header, rows, left=(0, 1, 6))
+    failed = [trial for trial in document.trials if trial.state == "failed"]
+    lines = [f"trial {t.trial} failed: {_printable(t.reason or 'no reason given')}" for t in failed]
+    return "\n".join([body, *lines])
+
+
+def setting_names(document: TuneDocument) -> dict[str, str]:
+    """Give each overridden path its shortest clear name: `recipe.optimizer.name` is `optimizer`."""
+    paths = list(dict.fromkeys(path for trial in document.trials for path in trial.parameters))
+    last = {path: path.removesuffix(".name").rpartition(".")[2] for path in paths}
+    names = list(last.values())
+    return {
+        path: path.removeprefix("recipe.") if name.isdecimal() or names.count(name) > 1 else name
+        for path, name in last.items()
+    }
+
+
+def layer_table(document: ModelDocument) -> str:
+    """List the layers as torchsummary does: type and index, output shape, parameters."""
+    head = f"{'Layer (type)':>20} {'Output Shape':>25} {'Param #':>15}"
+    rows = [
+        f"{f'{row.type}-{row.index}':>20} {[-1, *row.output_shape]!s:>25} {row.parameters:>15,}"
+        for row in document.layers
+    ]
+    labels = {
+        "Input size": "input",
+        "Forward/backward pass size": "activations",
+        "Params size": "parameters",
+        "Estimated total size": "total",
+    }
+    sizes = [
+        f"{label} (MB): {document.megabytes[key]:.2f}"
+        for label, key in labels.items()
+        if key in document.megabytes
+    ]
+    totals = [
+        f"Total params: {document.parameters:,}",
+        f"Multiply-accumulates (32×32 image): {document.multiply_accumulates:,}",
+    ]
+    thin, thick = "-" * _WIDTH, "=" * _WIDTH
+    footer = [thick, *totals, thin, *sizes, thin] if sizes else [thick, *totals, thin]
+    return "\n".join([thin, head, thick, *rows, *footer])
+
+
+def receptive_field_table(document: ModelDocument) -> str:
+    """How far each layer sees: output size, distance of neighbors and field in input pixels."""
+    header = ["layer", "kernel", "stride", "padding", "dilation", "size", "jump", "field"]
+    rows = [
+        [row.layer, *(str(getattr(row, name)) for name in header[1:])]
+        for row in document.receptive_field
+    ]
+    return _table(header, rows)
+
+
+def models_table(document: ModelsDocument) -> str:
+    """The zoo, one row per architecture."""
+    header = ["model", "what it is", "parameters", "MMACs"]
+    rows = [
+        [m.name, m.description, thousands(m.parameters), f"{m.multiply_accumulates / 1e6:,.1f}"]
+        for m in document.models
+    ]
+    return _table(header, rows, left=(0, 1))
+
+
+def statistics_table(document: DataDocument) -> str:
+    """Per split and channel the statistics of pixels scaled to 0…1, then the class counts."""
+    header = ["split", "channel", "count", "shape", "min", "max", "mean", "std", "var"]
+    rows = [row for split in document.splits for row in _channel_rows(split)]
+    counts = [
+        [name, *(thousands(split.class_counts.get(name)) for split in document.splits)]
+        for name in document.data.classes
+    ]
+    classes = _table(["class", *(split.split for split in document.splits)], counts)
+    return f"{_table(header, rows, left=(0, 1))}\n\n{classes}"
+
+
+def artifacts_table(document: ArtifactsDocument) -> str:
+    """Objects of a store with size, hash and, where they were checked, the verdict."""
+    rows = [
+        [row.key, row.verdict or DASH, size(row.bytes), short(row.sha256)]
+        for row in document.artifacts
+    ]
+    total = f"{len(rows)} objects, {size(sum(row.bytes for row in document.artifacts))}"
+    return f"{_table(['key', 'verdict', 'size', 'sha256'], rows, left=(0, 1))}\n{total}"
+
+
+def _class_row(row: ClassScore) -> list[str]:
+    counts = [thousands(row.tp), thousands(row.fp), thousands(row.tn), thousands(row.fn)]
+    ratios = [row.accuracy, row.precision, row.recall, row.specificity, row.f1]
+    return [row.name, *counts, *(decimal(ratio) for ratio in ratios)]
+
+
+def _trial_row(trial: TrialRow, names: dict[str, str], best: int | None) -> list[str]:
+    pairs = trial.parameters.items()
+    return [
+        f"{trial.trial} *" if trial.trial == best else str(trial.trial),
+        trial.state,
+        str(trial.epochs),
+        DASH if trial.best_epoch is None else str(trial.best_epoch),
+        percent(trial.validation_accuracy),
+        decimal(trial.validation_loss),
+        " ".join(f"{names[path]}={setting(value)}" for path, value in pairs),
+    ]
+
+
+def _channel_rows(split: SplitStatistics) -> list[list[str]]:
+    shape = "×".join(map(str, split.shape))
+    values = zip(split.min, split.max, split.mean, split.std, split.variance, strict=True)
+    return [
+        [split.split, name, thousands(split.images), shape, *(f"{value:.6f}" for value in row)]
+        for name, row in zip(_CHANNELS, values, strict=True)
+    ]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> str:
+    cells = [list(header), *([_printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if index in left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _printable(text: str) -> str:
+    # Names come from folders and stores; an escape sequence would reach the terminal.
+    return "".join(character if character.isprintable() else "?" for character in text)

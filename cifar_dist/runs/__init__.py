@@ -1,0 +1,28 @@
+"""Runs and sweeps as they lie in a store: identity, attempts, checkpoints, ledger, inventory."""
+
+from cifar_dist.runs.attempts import Attempt
+from cifar_dist.runs.committer import BackgroundCommitter
+from cifar_dist.runs.identity import fingerprint, fresh, identity
+from cifar_dist.runs.inventory import RunRow, artifacts, fetch, list_runs, locate, verify
+from cifar_dist.runs.ledger import Ledger, Sweep, TrialLog
+from cifar_dist.runs.manifest import Manifest
+from cifar_dist.runs.run import Run
+
+__all__ = [
+    "Attempt",
+    "BackgroundCommitter",
+    "Ledger",
+    "Manifest",
+    "Run",
+    "RunRow",
+    "Sweep",
+    "TrialLog",
+    "artifacts",
+    "fetch",
+    "fingerprint",
+    "fresh",
+    "identity",
+    "list_runs",
+    "locate",
+    "verify",
+]

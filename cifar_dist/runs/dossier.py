@@ -1,0 +1,81 @@
+"""What runs and sweeps share: write-once documents, attempts and reports under one prefix."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from cifar_dist.runs.attempts import Attempt, claim_attempt
+from cifar_dist.runs.manifest import NAME, Manifest, read_manifest, upload_folder
+from cifar_dist.runs.seal import read_sealed, sealed
+from cifar_dist.store import MissingError, Store
+
+RESULT = "result.json"
+
+
+class Dossier:
+    """Everything that is known about one run or sweep, by its prefix in a store."""
+
+    HEAD: ClassVar[str]
+    """The document that makes it exist."""
+
+    def __init__(self, store: Store, prefix: str) -> None:
+        self.store = store
+        self.prefix = prefix
+
+    def create(self, document: dict[str, Any]) -> None:
+        """Write the head document. Raises RefusedError if there is another one."""
+        self.store.write(self.key(self.HEAD), sealed(document))
+
+    @property
+    def exists(self) -> bool:
+        """Whether the head document was written."""
+        return self.recorded(self.HEAD) is not None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The head document. Raises MissingError, DamagedError."""
+        return read_sealed(self.store, self.key(self.HEAD))
+
+    @property
+    def finished(self) -> dict[str, Any] | None:
+        """The result document, which marks the end; None before."""
+        return self.recorded(RESULT)
+
+    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Mark the end; gives the stored result, which is another's if that came first."""
+        return self.record(RESULT, result)
+
+    def claim_attempt(self, *, world_size: int = 1) -> Attempt:
+        """Become the one who may add to it, from now until someone else claims it."""
+        return claim_attempt(self.store, self.prefix, world_size)
+
+    def record(self, name: str, value: dict[str, Any]) -> dict[str, Any]:
+        """Keep a value under a name once and for all; gives the stored one, the first writer's."""
+        self.store.claim(self.key(name), sealed(value))
+        return read_sealed(self.store, self.key(name))
+
+    def recorded(self, name: str) -> dict[str, Any] | None:
+        """Give a kept value, or None. Raises DamagedError."""
+        try:
+            return read_sealed(self.store, self.key(name))
+        except MissingError:
+            return None
+
+    def write_report(self, folder: Path) -> str:
+        """Store a folder as the newest report; gives its prefix."""
+        number = len(self.store.folders(self.key("report"))) + 1
+        target = self.key(f"report/{number:06d}")
+        Manifest(target, upload_folder(self.store, folder, target)).write(self.store)
+        return target
+
+    def report(self) -> Manifest | None:
+        """Give the newest complete report."""
+        for name in reversed(self.store.folders(self.key("report"))):
+            try:
+                return read_manifest(self.store, self.key(f"report/{name}/{NAME}"))
+            except MissingError:
+                continue
+        return None
+
+    def key(self, name: str) -> str:
+        """Give the full key of a name under this prefix."""
+        return f"{self.prefix}/{name}"

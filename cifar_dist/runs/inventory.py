@@ -1,0 +1,176 @@
+"""What a store holds, for people: lists, verdicts and verified copies."""
+
+import filecmp
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cifar_dist.documents import ArtifactRow
+from cifar_dist.errors import ConfigError, DamagedError, RefusedError
+from cifar_dist.problems import nearest, shown
+from cifar_dist.runs.dossier import RESULT, Dossier
+from cifar_dist.runs.identity import is_identity
+from cifar_dist.runs.ledger import Sweep
+from cifar_dist.runs.manifest import NAME, Manifest, read_manifest
+from cifar_dist.runs.run import BEST, Run
+from cifar_dist.store import Content, MissingError, Store
+from cifar_dist.store.disk import chunks, copy, reported
+
+_KINDS: dict[str, type[Run] | type[Sweep]] = {"runs": Run, "sweeps": Sweep}
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run or sweep of a store."""
+
+    id: str
+    kind: Literal["runs", "sweeps"]
+    state: Literal["finished", "unfinished", "damaged"]
+
+
+def list_runs(store: Store) -> list[RunRow]:
+    """List the runs and the sweeps of a store by id."""
+    return [
+        RunRow(name, kind, _state(_KINDS[kind](store, f"{kind}/{name}")))
+        for kind in ("runs", "sweeps")
+        for name in store.folders(kind)
+        if is_identity(name)
+    ]
+
+
+def locate(store: Store, name: str) -> Run | Sweep:
+    """Find a run or sweep by its id. Raises ConfigError that names the nearest one."""
+    if is_identity(name):
+        for kind, build in _KINDS.items():
+            if (found := build(store, f"{kind}/{name}")).exists:
+                return found
+    known = [folder for kind in _KINDS for folder in store.folders(kind)]
+    hint = nearest(name, known) if known else "the store is empty; name another with --store"
+    raise ConfigError(f"there is no run or sweep {shown(name)} in {store.uri}; {hint}")
+
+
+def artifacts(store: Store, name: str) -> list[ArtifactRow]:
+    """List every object of a run or sweep, with the SHA-256 that its manifest records."""
+    prefix = locate(store, name).prefix
+    recorded = dict(_recorded(store, prefix))
+    return [
+        ArtifactRow(key=entry.key, bytes=entry.bytes, sha256=recorded.get(entry.key))
+        for entry in store.entries(prefix)
+    ]
+
+
+def verify(store: Store, name: str) -> list[ArtifactRow]:
+    """Read everything that a manifest promises; each row's verdict: intact, damaged or missing."""
+    prefix = locate(store, name).prefix
+    rows: list[ArtifactRow] = []
+    for key in _manifests(store, prefix):
+        try:
+            manifest = read_manifest(store, key)
+        except DamagedError:
+            rows.append(ArtifactRow(key=key, bytes=store.digest(key).bytes, verdict="damaged"))
+        else:
+            rows += [_judged(store, file, content) for file, content in _files(manifest)]
+    return rows
+
+
+def fetch(store: Store, name: str, folder: Path, which: str = BEST) -> list[ArtifactRow]:
+    """Copy a run's (or a sweep's winner's) checkpoint, documents and report, verified.
+
+    `which` is 'latest' or the name of a pin. Rows are named relative to `folder`. Raises
+    RefusedError if a file with other content is in the way; nothing is changed then.
+    """
+    found = locate(store, name)
+    with reported(str(folder)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged:
+            _checkpoint(found, which, Path(staged))
+            _documents(found, Path(staged))
+            return _install(Path(staged), folder)
+
+
+def _state(dossier: Dossier) -> Literal["finished", "unfinished", "damaged"]:
+    try:
+        return "finished" if dossier.finished else "unfinished"
+    except DamagedError:
+        return "damaged"
+
+
+def _manifests(store: Store, prefix: str) -> list[str]:
+    return [entry.key for entry in store.entries(prefix) if entry.key.endswith(f"/{NAME}")]
+
+
+def _files(manifest: Manifest) -> Iterator[tuple[str, Content]]:
+    for name, content in manifest.files.items():
+        yield f"{manifest.folder}/{name}", content
+
+
+def _recorded(store: Store, prefix: str) -> Iterator[tuple[str, str]]:
+    for key in _manifests(store, prefix):
+        with suppress(DamagedError):
+            for file, content in _files(read_manifest(store, key)):
+                yield file, content.sha256
+
+
+def _judged(store: Store, key: str, expected: Content) -> ArtifactRow:
+    try:
+        verdict = "intact" if store.digest(key) == expected else "damaged"
+    except MissingError:
+        verdict = "missing"
+    return ArtifactRow(key=key, bytes=expected.bytes, sha256=expected.sha256, verdict=verdict)
+
+
+def _checkpoint(found: Run | Sweep, which: str, folder: Path) -> None:
+    run = found if isinstance(found, Run) else _winner(found)
+    if which == "latest":
+        manifest = run.latest_intact(folder)
+    elif manifest := run.pinned(which):
+        run.download(manifest, folder)
+    if manifest is None:
+        raise RefusedError(
+            f"{run.prefix} has no checkpoint '{which}' yet; wait for its first epoch, or ask for "
+            f"'{BEST}' or 'latest'"
+        )
+
+
+def _winner(sweep: Sweep) -> Run:
+    prefix = (sweep.finished or {}).get("winner_run")
+    if not prefix:
+        raise RefusedError(
+            f"{sweep.prefix} has no winner: it is unfinished or all its trials failed; resume it"
+        )
+    return Run(sweep.store, prefix)
+
+
+def _documents(found: Run | Sweep, folder: Path) -> None:
+    documents = {found.HEAD: found.document, RESULT: found.finished}
+    for name, document in documents.items():
+        if document is not None:
+            (folder / name).write_text(json.dumps(document, indent=2) + "\n")
+    if report := found.report():
+        report.download(found.store, folder / "report")
+
+
+def _install(staged: Path, folder: Path) -> list[ArtifactRow]:
+    names = sorted(path.relative_to(staged) for path in staged.rglob("*") if path.is_file())
+    for name in names:
+        target = folder / name
+        if target.exists() and not filecmp.cmp(staged / name, target, shallow=False):
+            raise RefusedError(
+                f"{target} exists with other content and is not overwritten; move it away or name "
+                "another folder"
+            )
+    return [_moved(staged, folder, name) for name in names]
+
+
+def _moved(staged: Path, folder: Path, name: Path) -> ArtifactRow:
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    (staged / name).replace(target)
+    content = copy(chunks(target), len)
+    return ArtifactRow(
+        key=name.as_posix(), bytes=content.bytes, sha256=content.sha256, verdict="intact"
+    )

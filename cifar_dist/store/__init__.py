@@ -1,0 +1,22 @@
+"""Storage: a folder or an S3 bucket behind one contract; the only door to boto3."""
+
+from cifar_dist.store.addresses import bucket_and_prefix, is_key, local_folder, scheme
+from cifar_dist.store.contract import Content, Entry, MissingError, Store
+
+__all__ = ["Content", "Entry", "MissingError", "Store", "is_key", "open_store"]
+
+
+def open_store(uri: str) -> Store:
+    """Open file:///folder, a plain folder or s3://bucket/prefix; touches neither disk nor network.
+
+    Endpoint, region and credentials of S3 come from the AWS_* environment. Raises ConfigError.
+    """
+    if scheme(uri) == "file":
+        from cifar_dist.store.folder import FolderStore
+
+        return FolderStore(local_folder(uri))
+    from cifar_dist.store.s3 import (
+        S3Store,
+    )  # boto3 takes 0.3 s to import; a folder needs none of it
+
+    return S3Store(*bucket_and_prefix(uri))

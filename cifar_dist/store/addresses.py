@@ -1,0 +1,82 @@
+"""What a store's URI and an object's key may look like."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cifar_dist.errors import ConfigError, RefusedError
+from cifar_dist.problems import shown
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+-]{0,199}")
+_KEY_CHARACTERS = 900  # S3 ends a key at 1,024 bytes, the store's own prefix included
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
+_BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_FORMS = "write a folder, file:///folder or s3://bucket/prefix"
+
+
+def is_key(key: str) -> bool:
+    """Tell whether a key is plain: segments of letters, digits and ._=+- between single slashes."""
+    segments = key.split("/")
+    return len(key) <= _KEY_CHARACTERS and all(_SEGMENT.fullmatch(part) for part in segments)
+
+
+def checked(key: str) -> str:
+    """Give a plain key back; raises RefusedError for one that could lead out of its folder."""
+    if is_key(key):
+        return key
+    raise RefusedError(
+        f"the storage key {shown(key)} is not plain; use letters, digits and ._=+- between slashes"
+    )
+
+
+def scheme(uri: str) -> str:
+    """Give 'file' or 's3'; a plain path counts as a file. Raises ConfigError for any other."""
+    if not uri.strip() or not uri.isprintable():
+        raise _refused(uri, "it is empty or holds control characters")
+    found = _SCHEME.match(uri)
+    if found is None:
+        return "file"
+    if found[0] not in ("file", "s3"):
+        raise _refused(uri, f"'{found[0]}:' is not a kind of store")
+    return found[0]
+
+
+def local_folder(uri: str) -> Path:
+    """Give the absolute folder of a path or a file:// URI. Raises ConfigError."""
+    if not _SCHEME.match(uri):
+        path = Path(uri).expanduser().absolute()
+    else:
+        parts = urlsplit(uri)
+        path = Path(unquote(parts.path))
+        if not uri.startswith("file://") or parts.netloc or parts.query or parts.fragment:
+            raise _refused(uri, "a file URI is file:/// and an absolute folder, nothing else")
+        if not path.is_absolute() or ".." in path.parts:
+            raise _refused(uri, "a file URI names an absolute folder, without '..'")
+    if path.exists() and not path.is_dir():
+        raise _refused(uri, "it is not a folder")
+    return path
+
+
+def bucket_and_prefix(uri: str) -> tuple[str, str]:
+    """Split s3://bucket/prefix; the prefix has no slash at its ends. Raises ConfigError."""
+    if not uri.startswith("s3://"):
+        raise _refused(uri, "an S3 store is s3://bucket or s3://bucket/prefix")
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    if "@" in bucket or ":" in bucket:
+        raise _refused(
+            uri, "it holds credentials or a port; give those by AWS_* environment variables"
+        )
+    if "?" in uri or "#" in uri:
+        raise _refused(uri, "it has a query or fragment; set AWS_ENDPOINT_URL and AWS_REGION")
+    if not _BUCKET.fullmatch(bucket):
+        raise _refused(uri, "a bucket is 3 to 63 of a-z, 0-9, '.' and '-'")
+    prefix = prefix.removesuffix("/")
+    if prefix and not is_key(prefix):
+        raise _refused(uri, "its prefix is not plain: letters, digits and ._=+- between slashes")
+    return bucket, prefix
+
+
+def _refused(uri: str, reason: str) -> ConfigError:
+    # A wrong URI may carry a password before '@' or a signature behind '?'.
+    public = re.sub(r"//[^/]*@", "//…@", uri.partition("?")[0])
+    return ConfigError(f"store={shown(public)}: {reason}; {_FORMS}")

@@ -1,0 +1,80 @@
+"""Bytes on this machine's disk: hashed while copied, whole files only, failures as sentences."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cifar_dist.errors import DamagedError, StoreError
+from cifar_dist.store.contract import Content
+
+CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def reported(place: str) -> Iterator[None]:
+    """Turn an OSError into a StoreError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot use {place}: {error.strerror or type(error).__name__}; "
+            "check its permissions and free space, or name another place"
+        ) from error
+
+
+def chunks(path: Path, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Read a file piece by piece, `size` bytes at a time."""
+    with path.open("rb") as file:
+        while chunk := file.read(size):
+            yield chunk
+
+
+def copy(
+    source: Iterable[bytes], write: Callable[[bytes], object], limit: int = sys.maxsize
+) -> Content:
+    """Pass bytes on and say what they were; stops soon after `limit` bytes."""
+    size, digest = 0, hashlib.sha256()
+    for chunk in source:
+        write(chunk)
+        digest.update(chunk)
+        size += len(chunk)
+        if size > limit:
+            break
+    return Content(size, digest.hexdigest())
+
+
+def write_through(path: Path, source: Iterable[bytes], limit: int = sys.maxsize) -> Content:
+    """Write a new file and wait until the disk has it."""
+    with path.open("xb") as file:
+        content = copy(source, file.write, limit)
+        file.flush()
+        os.fsync(file.fileno())
+    return content
+
+
+def save(path: Path, source: Iterable[bytes], expected: Content, name: str) -> None:
+    """Let a file appear only if its bytes are the expected ones. Raises DamagedError."""
+    part = path.with_name(f"{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.unlink(missing_ok=True)
+    try:
+        found = write_through(part, source, expected.bytes)
+        if found != expected:
+            raise DamagedError(
+                f"{name} is damaged: its bytes are not those recorded "
+                f"({expected.bytes:,} bytes, SHA-256 {expected.sha256[:12]}…); "
+                "use another checkpoint, or restore the object from a backup"
+            )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def oversized(name: str, limit: int) -> DamagedError:
+    """Say that an object is larger than anything written there on purpose."""
+    return DamagedError(
+        f"{name} is larger than {limit:,} bytes, so it is not what was written; move it away"
+    )

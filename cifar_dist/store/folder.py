@@ -1,0 +1,136 @@
+"""A store in a folder of this machine's disk."""
+
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cifar_dist.store.addresses import checked
+from cifar_dist.store.contract import Content, Entry, MissingError, Store
+from cifar_dist.store.disk import chunks, copy, oversized, reported, save, write_through
+
+_PARTS = ".parts"  # no key starts with a dot, so nothing unfinished is ever listed
+
+
+class FolderStore(Store):
+    """An object is a file that appears by a hard link, which only one writer can make."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.uri = root.as_uri()
+
+    def claim(self, key: str, data: bytes) -> bool:
+        """Create an object unless it exists; True if it now holds exactly these bytes."""
+        return self._create(key, [data])[0]
+
+    def upload(self, key: str, path: Path) -> Content:
+        """Create an object from a file and say what was sent; raises RefusedError."""
+        ours, content = self._create(key, chunks(path))
+        if not ours:
+            raise self.taken(key)
+        return content
+
+    def read(self, key: str, limit: int) -> bytes:
+        """Give a small object. Raises MissingError, and DamagedError above `limit` bytes."""
+        with self._existing(key) as path, path.open("rb") as file:
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise oversized(f"{key} in {self.uri}", limit)
+        return data
+
+    def digest(self, key: str) -> Content:
+        """Read an object through and say what it holds. Raises MissingError."""
+        with self._existing(key) as path:
+            return copy(chunks(path), len)
+
+    def download(self, key: str, path: Path, expected: Content) -> None:
+        """Fetch into a file that appears only once verified. Raises MissingError, DamagedError."""
+        with self._existing(key) as source:
+            save(path, chunks(source), expected, f"{key} in {self.uri}")
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """List the objects below a folder, in key order; a missing folder is empty."""
+        top = self._path(prefix) if prefix else self._root
+        with reported(self.uri):
+            files = [path for path in top.rglob("[!.]*") if path.is_file()]
+        for key in sorted(path.relative_to(self._root).as_posix() for path in files):
+            if not key.startswith(_PARTS):
+                with reported(self.uri):
+                    facts = (self._root / key).stat()
+                yield Entry(key, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+    def folders(self, prefix: str) -> list[str]:
+        """List the names of the folders directly below a folder, sorted."""
+        with reported(self.uri):
+            return sorted(path.name for path in self._path(prefix).glob("[!.]*") if path.is_dir())
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects, in any order; those already gone are fine."""
+        with reported(self.uri):
+            for key in keys:
+                path = self._path(key)
+                path.unlink(missing_ok=True)
+                self._remove_empty(path.parent)
+
+    def discard_unfinished(self, older_than: timedelta) -> int:
+        """Remove what killed writers left half-written; gives how many there were."""
+        oldest = time.time() - older_than.total_seconds()
+        with reported(self.uri):
+            parts = [
+                path for path in (self._root / _PARTS).glob("*") if path.stat().st_mtime < oldest
+            ]
+            for path in parts:
+                path.unlink(missing_ok=True)
+        return len(parts)
+
+    def _path(self, key: str) -> Path:
+        return self._root / checked(key)
+
+    def _create(self, key: str, source: Iterable[bytes]) -> tuple[bool, Content]:
+        path, part = self._path(key), self._root / _PARTS / uuid.uuid4().hex
+        with reported(f"{key} in {self.uri}"):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                content = write_through(part, source)
+                created = _link(part, path)
+            finally:
+                part.unlink(missing_ok=True)
+        return created or self.digest(key) == content, content
+
+    @contextmanager
+    def _existing(self, key: str) -> Iterator[Path]:
+        path = self._path(key)
+        with reported(f"{key} in {self.uri}"):
+            if not path.is_file():
+                raise MissingError(f"there is no {key} in {self.uri}; list what is there first")
+            yield path
+
+    def _remove_empty(self, path: Path) -> None:
+        while path != self._root and path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+            path = path.parent
+
+
+def _link(part: Path, path: Path) -> bool:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            continue  # a delete removed the folder, empty until now, in between
+        _wait_for_disk(path.parent)
+        return True
+
+
+def _wait_for_disk(folder: Path) -> None:
+    # A new name survives a power cut only once its folder is synchronized too.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

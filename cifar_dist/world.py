@@ -1,0 +1,142 @@
+"""How ranks act as one: sums, agreement and batch statistics over all of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all that train together; the default is one process alone."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this rank decides, commits and reports."""
+        return self.rank == 0
+
+    def add(self, tensor: Tensor) -> Tensor:
+        """Sum a tensor over all ranks, in place."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def agree(self, value: Any) -> Any:
+        """Give the chief's value on every rank; plain data only."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def align(self, module: nn.Module) -> None:
+        """Give every rank the chief's buffers, as they are what is saved."""
+        if self.size > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, src=0)
+
+
+def synchronized(model: nn.Module, device: torch.device) -> nn.Module:
+    """Replace batch norms by ones that use the statistics of the global batch."""
+    if device.type == "cuda":
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return converted
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, _BatchNorm):
+                setattr(parent, name, SynchronizedBatchNorm(child))
+    return model
+
+
+class SynchronizedBatchNorm(nn.Module):
+    """Batch norm over all ranks by one all-reduce each way; torch's own refuses CPUs.
+
+    Shards may be uneven or empty. State keys are those of the batch norm that it replaces.
+    """
+
+    def __init__(self, replaced: _BatchNorm) -> None:
+        super().__init__()
+        self.eps, self.momentum = replaced.eps, replaced.momentum
+        self.weight, self.bias = replaced.weight, replaced.bias
+        self.running_mean: Tensor | None
+        self.running_var: Tensor | None
+        self.num_batches_tracked: Tensor | None
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            self.register_buffer(name, getattr(replaced, name))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalize `[n, channels, …]`; in training every rank must call it."""
+        mean, variance = self.running_mean, self.running_var
+        if self.training:
+            mean, variance, count = _moments(images)
+            self._track(mean, variance, count)
+            scale = (variance + self.eps).rsqrt()
+            normalized: Tensor = _Normalize.apply(images, mean, scale, count)
+            shape = (1, -1) + (1,) * (images.dim() - 2)
+            if self.weight is not None:
+                normalized = normalized * self.weight.view(shape)
+            if self.bias is not None:
+                normalized = normalized + self.bias.view(shape)
+            return normalized.to(images.dtype)
+        return F.batch_norm(images, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: float) -> None:
+        if self.running_mean is None or self.running_var is None:
+            return
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+        share = 0.1 if self.momentum is None else self.momentum
+        unbiased = variance * (count / max(count - 1, 1))
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
+
+
+def _axes(tensor: Tensor) -> list[int]:
+    return [0, *range(2, tensor.dim())]
+
+
+@torch.no_grad()
+def _moments(images: Tensor) -> tuple[Tensor, Tensor, float]:
+    # In float64, where a sum of squares loses nothing that matters: one collective suffices.
+    channels = images.shape[1]
+    wide = images.double()
+    sums = torch.stack((wide.sum(_axes(wide)), wide.square().sum(_axes(wide))))
+    count = sums.new_tensor([images.numel() / channels])
+    packed = torch.cat((sums.flatten(), count))
+    dist.all_reduce(packed)
+    total = packed[-1].item()
+    mean = packed[:channels] / total
+    variance = (packed[channels:-1] / total - mean.square()).clamp_min_(0)
+    return mean.float(), variance.float(), total
+
+
+class _Normalize(torch.autograd.Function):
+    """(x - mean) / std, where mean and variance depend on every rank's x."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, mean: Tensor, scale: Tensor, count: float) -> Tensor:
+        shape = (1, -1) + (1,) * (images.dim() - 2)
+        normalized = (images.float() - mean.view(shape)) * scale.view(shape)
+        ctx.save_for_backward(normalized, scale)
+        ctx.count, ctx.dtype = count, images.dtype
+        return normalized
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        normalized, scale = ctx.saved_tensors
+        axes = _axes(gradient)
+        sums = torch.stack((gradient.sum(axes), (gradient * normalized).sum(axes)))
+        dist.all_reduce(sums)
+        shape = (1, -1) + (1,) * (gradient.dim() - 2)
+        mean_gradient, mean_product = (sums / ctx.count).view(2, *shape)
+        result = (gradient - mean_gradient - normalized * mean_product) * scale.view(shape)
+        return result.to(ctx.dtype), None, None, None

@@ -1,0 +1,139 @@
+"""The house rules as tests: layers, doors, sizes, annotations, and files that are generated."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "cifar_dist"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+# A module imports only from rows above its own.
+LAYERS = [
+    ["errors"],
+    ["problems", "logs", "seeds", "machine"],
+    ["registry", "documents"],
+    ["config"],
+    ["search", "store", "data", "augment", "optim", "models", "world", "precision"],
+    ["learner", "runs", "dataset"],
+    ["loop", "report"],
+    ["probe"],
+    ["attempt"],
+    ["outcome"],
+    ["cluster"],
+    ["cli"],
+]
+ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
+
+TORCH = {
+    "data", "augment", "optim", "models", "world", "precision", "learner", "dataset", "loop",
+    "probe", "attempt", "outcome", "cluster",
+}  # fmt: skip
+DOORS = {
+    "ray": {"cluster"},
+    "torch": TORCH,
+    "torchvision": {"models"},
+    "safetensors": {"learner"},
+    "boto3": {"store"},
+    "botocore": {"store"},
+    "matplotlib": {"report"},
+    "jinja2": {"report"},
+    "albumentations": {"augment"},
+    "prometheus_client": {"metrics"},
+    "yaml": {"config"},
+    "typer": {"cli"},
+}
+
+
+def noun(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "cifar_dist":
+                yield from (f"cifar_dist.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_layers_above_its_own(path: Path) -> None:
+    if noun(path) in {"__init__", "__main__"}:
+        return
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("cifar_dist.")}
+    used -= {noun(path), "__version__"}
+    wrong = [name for name in used if ROW[name] >= ROW[noun(path)]]
+    assert not wrong, f"{noun(path)} may not import {wrong}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_heavy_library_appears_only_behind_its_door(path: Path) -> None:
+    used = {name.partition(".")[0] for name in imports(path)}
+    wrong = [name for name in used & set(DOORS) if noun(path) not in DOORS[name]]
+    assert not wrong, f"{noun(path)} is not the door of {wrong}"
+
+
+@pytest.mark.parametrize("path", SOURCES + TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 300
+    long = [f.name for f in functions(path) if (f.end_lineno or 0) - f.lineno + 1 > 40]
+    assert not long, f"longer than 40 lines: {long}"
+    assert ast.get_docstring(ast.parse(text)), "a module says in one line what it owns"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_functions_take_at_most_five_parameters(path: Path) -> None:
+    if noun(path) == "cli":
+        return
+    for function in functions(path):
+        arguments = function.args
+        names = [a.arg for a in arguments.posonlyargs + arguments.args + arguments.kwonlyargs]
+        is_factory = any("register" in ast.unparse(d) for d in function.decorator_list)
+        count = len([name for name in names if name not in {"self", "cls"}])
+        assert is_factory or count <= 5, f"{function.name} takes {count}"
+
+
+def test_nothing_is_unpickled_and_every_load_of_a_tensor_file_is_weights_only() -> None:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                assert "weights_only=True" in ast.unparse(node), path
+        assert "pickle" not in set(imports(path)), path
+
+
+def test_the_components_schema_is_what_the_registries_say() -> None:
+    from cifar_dist.learner import REGISTRIES
+
+    written = json.loads((PACKAGE / "config" / "components.json").read_text("utf-8"))
+    current = {path: registry.schema() for path, registry in REGISTRIES.items()}
+    assert written == json.loads(json.dumps(current)), "run `make schema`"
+
+
+def test_components_read_from_the_schema_are_as_strict_as_their_factories() -> None:
+    from cifar_dist.config import components
+    from cifar_dist.learner import REGISTRIES
+
+    for path, declared in components().items():
+        assert declared.schema() == REGISTRIES[path].schema()
+
+
+def test_the_lock_files_name_hashes_and_no_address() -> None:
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text("utf-8")
+        assert "--hash=sha256:" in text
+        assert "://" not in text

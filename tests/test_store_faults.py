@@ -1,0 +1,211 @@
+"""What an S3 server or the network may do wrong, and what a user then reads."""
+
+import logging
+import socket
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from cifar_dist.errors import ConfigError, DamagedError, StoreError
+from cifar_dist.store import Content, Store, open_store
+from cifar_dist.store.faults import translated
+from cifar_dist.store.patience import DEADLINE_VARIABLE, TransientError, deadline_seconds, persist
+
+pytestmark = pytest.mark.usefixtures("s3_environment")
+LARGE = bytes(range(256)) * 4096 * 9  # 9 MiB: two parts
+
+
+def answer(code: str, status: int) -> ClientError:
+    facts: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(facts, "PutObject")
+
+
+LOST = EndpointConnectionError(endpoint_url="http://user:secret@host")
+
+
+class Faulty:
+    """A client whose requests fail once, before or after they reach the server."""
+
+    def __init__(self, client: object, fault: Exception, *, arrives: bool) -> None:
+        self._client = client
+        self._fault = fault
+        self._arrives = arrives
+        self._failed: set[str] = set()
+
+    def __getattr__(self, name: str) -> object:
+        real = getattr(self._client, name)
+        if name == "meta" or name in self._failed:
+            return real
+
+        def fail(**parameters: object) -> None:
+            self._failed.add(name)
+            if self._arrives:
+                real(**parameters)
+            raise self._fault
+
+        return fail
+
+
+@pytest.fixture
+def s3(request: pytest.FixtureRequest) -> Store:
+    return open_store(f"s3://bucket/{abs(hash(request.node.nodeid))}")
+
+
+FAULTS = [
+    answer("SlowDown", 503),
+    answer("InternalError", 500),
+    answer("TooManyRequests", 429),
+    answer("ConditionalRequestConflict", 409),
+    answer("BadDigest", 400),
+    LOST,
+    ReadTimeoutError(endpoint_url="http://host"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize("arrives", [False, True], ids=["before", "answer lost"])
+def test_every_request_survives_a_passing_fault(
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, arrives: bool
+) -> None:
+    client = s3._client  # type: ignore[attr-defined]
+    monkeypatch.setattr(s3, "_client", Faulty(client, fault, arrives=arrives))
+    (tmp_path / "large").write_bytes(LARGE)
+    assert s3.claim("a/key", b"ours")
+    sent = s3.upload("a/large", tmp_path / "large")
+    s3.download("a/large", tmp_path / "back", sent)
+    assert (tmp_path / "back").read_bytes() == LARGE
+    assert [entry.key for entry in s3.entries("a")] == ["a/key", "a/large"]
+    s3.delete(["a/key"])
+
+
+def test_a_failed_large_upload_leaves_nothing(
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = s3._client  # type: ignore[attr-defined]
+
+    def refuse(**_: object) -> None:
+        raise answer("AccessDenied", 403)
+
+    monkeypatch.setattr(client, "complete_multipart_upload", refuse)
+    (tmp_path / "large").write_bytes(LARGE)
+    with pytest.raises(StoreError, match="access is denied"):
+        s3.upload("large", tmp_path / "large")
+    assert client.list_multipart_uploads(Bucket="bucket").get("Uploads", []) == []
+
+
+def test_a_server_that_ignores_conditions_is_refused(
+    s3: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = s3._client  # type: ignore[attr-defined]
+    put: Callable[..., object] = client.put_object
+    monkeypatch.setattr(client, "put_object", lambda IfNoneMatch, **rest: put(**rest))  # noqa: N803
+    with pytest.raises(StoreError, match="CIFAR_DIST_STORE_SINGLE_WRITER=1"):
+        s3.claim("key", b"ours")
+
+
+def test_a_single_writer_needs_no_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIFAR_DIST_STORE_SINGLE_WRITER", "1")
+    store = open_store("s3://bucket/single")
+    assert store.claim("key", b"ours") and store.claim("key", b"ours")
+    assert not store.claim("key", b"theirs")
+
+
+def test_bytes_bent_on_their_way_come_straight_the_second_time(
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bent = [b"bEnt"]
+    monkeypatch.setattr(s3, "_chunks", lambda key: iter([bent.pop() if bent else b"bent"]))
+    expected = Content(4, sha256(b"bent").hexdigest())
+    s3.download("key", tmp_path / "file", expected)
+    assert (tmp_path / "file").read_bytes() == b"bent"
+    monkeypatch.setattr(s3, "_chunks", lambda key: iter([b"bEnt"]))
+    with pytest.raises(DamagedError):
+        s3.download("key", tmp_path / "other", expected)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "remedy"),
+    [
+        ("NoSuchBucket", 404, "create it"),
+        ("InvalidAccessKeyId", 403, "AWS_ACCESS_KEY_ID"),
+        ("SignatureDoesNotMatch", 403, "AWS_SECRET_ACCESS_KEY"),
+        ("ExpiredToken", 400, "fetch new credentials"),
+        ("RequestTimeTooSkewed", 403, "clock"),
+        ("AccessDenied", 403, "ask for list, get and put"),
+        ("SomethingNew", 403, "ask for list, get and put"),
+        ("PermanentRedirect", 301, "AWS_REGION"),
+        ("NotImplemented", 501, "another S3 server"),
+        ("SomethingNew", 400, "check bucket"),
+    ],
+)
+def test_a_final_answer_names_its_remedy_at_once(code: str, status: int, remedy: str) -> None:
+    error = translated(answer(code, status), "s3://bucket at http://host")
+    assert isinstance(error, StoreError)
+    assert str(error).startswith("s3://bucket at http://host: ")
+    assert remedy in str(error)
+
+
+def test_foreign_texts_are_not_repeated() -> None:
+    assert "secret" not in str(translated(LOST, "s3://bucket"))
+
+
+def test_a_missing_bucket_is_named_with_its_endpoint() -> None:
+    with pytest.raises(StoreError, match=r"s3://nosuchbucket at http://127.* no such bucket"):
+        open_store("s3://nosuchbucket").write("key", b"")
+
+
+def test_missing_credentials_name_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    with pytest.raises(StoreError, match="AWS_ACCESS_KEY_ID"):
+        open_store("s3://bucket").read("key", 1)
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:1", "http://[::bad", "http://a:b@127.0.0.1:1"])
+def test_a_wrong_endpoint_is_refused_before_any_request(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(ConfigError, match="AWS_ENDPOINT_URL"):
+        open_store("s3://bucket")
+
+
+def test_an_unreachable_server_is_given_up_after_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+        monkeypatch.setenv(DEADLINE_VARIABLE, "0.01")
+        with caplog.at_level(logging.WARNING), pytest.raises(StoreError, match=DEADLINE_VARIABLE):
+            open_store("s3://bucket").read("key", 1)
+
+
+def test_a_store_that_never_answered_is_given_less_time() -> None:
+    assert deadline_seconds(answered=False) < deadline_seconds(answered=True) == 300
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "1e9"])
+def test_a_wrong_deadline_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(DEADLINE_VARIABLE, text)
+    with pytest.raises(ConfigError, match=DEADLINE_VARIABLE):
+        deadline_seconds(answered=True)
+
+
+def test_a_passing_fault_is_waited_out(caplog: pytest.LogCaptureFixture) -> None:
+    faults = [TransientError("HTTP 503")] * 3
+
+    def step() -> str:
+        if faults:
+            raise faults.pop()
+        return "done"
+
+    with caplog.at_level(logging.WARNING):
+        assert persist(step, "s3://bucket", 60.0) == "done"
+    assert "waiting for storage place=s3://bucket fault=HTTP 503" in caplog.text
