@@ -80,7 +80,7 @@ class Policy:
     ) -> Tensor:
         crop = self._crop
         if crop is None:
-            return pixels[indices]
+            return pixels.index_select(0, indices)
         if self._resident is None or self._resident[0] is not pixels:
             self._resident = (pixels, crop.padded(pixels))
         y, x = crop.offsets(draws[len(self._flips)])

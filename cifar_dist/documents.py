@@ -1,5 +1,6 @@
 """The documents that machines read: versioned, closed, numbers with their unit in their name."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +31,12 @@ class EpochRecord(Document):
     seconds: float
     """Training steps of this epoch, evaluation excluded."""
     images_per_second: float
+
+
+def best_epoch(history: Sequence[EpochRecord]) -> int:
+    """Give the epoch with the lowest validation loss, or the last one without validation."""
+    scored = [(r.validation_loss, r.epoch) for r in history if r.validation_loss is not None]
+    return min(scored)[1] if scored else len(history)
 
 
 class Score(Document):

@@ -89,7 +89,7 @@ class Learner:
         """Give what is left of the current epoch, batch by batch, as indices of training images."""
         order = permutation(len(self.labels), self.recipe.seed, self.epoch)
         done = self.step - self.epoch * self.steps_per_epoch
-        yield from order.split(self.recipe.batch_size)[done:]
+        yield from torch.split(order, self.recipe.batch_size)[done:]
 
     def advance(self, batch: Tensor) -> None:
         """Take one optimizer step on a global batch; every rank brings its own part of it."""
@@ -108,7 +108,7 @@ class Learner:
             logits.float(), labels, reduction="sum", label_smoothing=recipe.label_smoothing
         )
         # DDP averages over ranks: scaled so, uneven shards still give the global batch's mean.
-        (loss * (world.size / len(batch))).backward()
+        torch.autograd.backward(loss * (world.size / len(batch)))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.tally[0] += loss.detach()

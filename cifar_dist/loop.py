@@ -41,8 +41,13 @@ class Outcome:
             images=images,
             correct=correct,
             accuracy=correct / images,
-            loss=self.loss_sum / images,
+            loss=self.loss if math.isfinite(self.loss) else None,
         )
+
+    @property
+    def loss(self) -> float:
+        """Mean plain cross-entropy."""
+        return self.loss_sum / sum(map(sum, self.confusion))
 
 
 def epochs(learner: Learner, validation: Images | None) -> Iterator[Tick | EpochRecord]:
@@ -70,7 +75,7 @@ def evaluate(model: nn.Module, images: Images, world: World) -> Outcome:
     model.eval()
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         mine = torch.arange(world.rank, len(images), world.size)
-        for chunk in mine.split(_EVALUATION_BATCH[device.type]):
+        for chunk in torch.split(mine, _EVALUATION_BATCH[device.type]):
             labels = images.labels[chunk].to(device)
             logits = model(normalize(images.pixels[chunk].to(device))).float()
             sums[100] += F.cross_entropy(logits, labels, reduction="sum")
@@ -119,7 +124,7 @@ def _record(learner: Learner, validation: Images | None) -> EpochRecord:
         learner.world.align(learner.model)
         if validation is not None:
             score = evaluate(learner.model, validation, learner.world).score("validation")
-    if score is not None and not math.isfinite(score.loss):
+    if score is not None and score.loss is None:
         loss, score = math.nan, None
     return EpochRecord(
         epoch=learner.epoch + 1,

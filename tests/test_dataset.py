@@ -16,14 +16,15 @@ import torch
 from cifar_dist.data import CLASSES, Dataset
 from cifar_dist.dataset import cache as caches
 from cifar_dist.dataset import open_dataset, prepare, sources, synthetic
+from cifar_dist.dataset.arrays import ARRAYS
 from cifar_dist.dataset.files import read_tar
 from cifar_dist.errors import DataError
 from tests.trees import TREE, write_tar, write_tree
 
 ROOT = Path(__file__).parents[1]
 FULL = Path(os.environ.get("CIFAR_DIST_FULL_DATA", ROOT / "../shared/data/cifar10-jpeg.tar.xz"))
-FILES = ["index.json", *(f"{name}.npy" for name in caches.ARRAYS)]
-SYSTEM_CALLS = 7  # fsyncs of one preparation: four arrays, the index, its folder, the cache
+FILES = ["index.json", *(f"{name}.npy" for name in ARRAYS)]
+FLUSHES = 7  # of one preparation: four arrays, the index, its folder, the cache
 
 
 def opened(source: object, cache: Path, fraction: float = 0.0) -> Dataset:
@@ -56,11 +57,8 @@ def test_the_sample_is_ten_thousand_balanced_images_of_cifar_10(shared_cache: Pa
     sample = opened("sample", shared_cache, 0.1)
     assert sample.validation is not None
     splits = (sample.train, sample.validation, sample.test)
-    assert [torch.bincount(split.labels).unique().tolist() for split in splits] == [
-        [900],
-        [100],
-        [200],
-    ]
+    counts = [set(torch.bincount(split.labels).tolist()) for split in splits]
+    assert counts == [{900}, {100}, {200}]
     assert sample.classes == CLASSES
     assert sources.SAMPLE.stat().st_size <= 5_000_000
     # The real pictures have the mean of the archive; a tenth of them comes that near.
@@ -142,25 +140,25 @@ def test_a_lost_file_of_the_cache_is_made_again(name: str, tree: Path, tmp_path:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-@pytest.mark.parametrize("call", range(SYSTEM_CALLS))
+@pytest.mark.parametrize("call", range(FLUSHES))
 def test_a_kill_while_preparing_leaves_nothing_half_prepared(
     call: int, tree: Path, tmp_path: Path
 ) -> None:
-    fsync, calls = os.fsync, iter(range(SYSTEM_CALLS))
+    flush, calls = caches._flush, iter(range(FLUSHES))
 
-    def killed(descriptor: int) -> None:
+    def killed(path: Path) -> None:
         if next(calls) == call:
             os.kill(os.getpid(), signal.SIGKILL)
-        fsync(descriptor)
+        flush(path)
 
     def work() -> None:
-        os.fsync = killed
+        caches._flush = killed
         caches.fetch(sources.find(str(tree)), tmp_path / "cache")
 
     _, status = os.waitpid(in_child(work), 0)
     assert os.WTERMSIG(status) == signal.SIGKILL
     entries = [path for path in (tmp_path / "cache").iterdir() if not path.name.startswith(".")]
-    assert bool(entries) == (call == SYSTEM_CALLS - 1)
+    assert bool(entries) == (call == FLUSHES - 1)
     assert opened(tree, tmp_path / "cache").sha256 == opened(tree, tmp_path / "new").sha256
 
 
@@ -229,7 +227,7 @@ def test_the_index_says_what_lies_beside_it(tree: Path, tmp_path: Path) -> None:
     index = json.loads((prepare(str(tree), tmp_path) / "index.json").read_bytes())
     assert index["schema"] == "cifar-dist/dataset/1"
     assert index["sha256"] == opened(tree, tmp_path).sha256
-    assert set(index["arrays"]) == set(caches.ARRAYS)
+    assert set(index["arrays"]) == set(ARRAYS)
 
 
 @pytest.mark.full

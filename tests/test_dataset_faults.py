@@ -94,11 +94,11 @@ def test_a_wrong_image_is_named_with_the_rule_it_breaks(content: bytes, sentence
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
 def test_gray_palette_and_opaque_images_become_rgb(mode: str) -> None:
     content = picture(mode=mode)
-    pixels = decode({CAT.replace("train", split): content for split in ("train", "test")} | TREE
-                    | {CAT: content}, "here").train_pixels  # fmt: skip
+    arrays = decode({**TREE, CAT: content}, "here")
     with Image.open(io.BytesIO(content)) as image:
         expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    assert any(np.array_equal(expected, image) for image in pixels)
+    first_cat = 2 * arrays.classes.index("cat")
+    assert np.array_equal(arrays.train_pixels[first_cat], expected)
 
 
 def test_damaged_images_never_raise_anything_else() -> None:
@@ -131,7 +131,7 @@ def test_damaged_images_never_raise_anything_else() -> None:
 def test_a_hostile_tar_is_refused_and_writes_nothing(
     special: tarfile.TarInfo, sentence: str, tmp_path: Path
 ) -> None:
-    archive = write_tar(tmp_path / "in" if False else tmp_path / "a.tar", TREE, special)
+    archive = write_tar(tmp_path / "a.tar", TREE, special)
     with pytest.raises(DataError, match=sentence):
         prepare(str(archive), tmp_path / "cache")
     assert list(tmp_path.iterdir()) == [archive]
@@ -145,7 +145,7 @@ def test_a_header_that_inflates_without_end_is_refused_by_its_claim(tmp_path: Pa
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.xz"])
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.95])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.8])
 def test_a_cut_archive_is_never_taken_for_a_smaller_one(
     suffix: str, share: float, tmp_path: Path
 ) -> None:
@@ -163,6 +163,18 @@ def test_a_damaged_header_in_a_tar_is_not_taken_for_its_end(tmp_path: Path) -> N
     path.write_bytes(gzip.compress(content))
     with pytest.raises(DataError, match="not a whole tar archive: it breaks off"):
         read_tar(path)
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.xz"])
+def test_a_flipped_byte_in_a_compressed_tar_is_found(suffix: str, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / f"a{suffix}", TREE)
+    whole = path.read_bytes()
+    for share in (0.1, 0.4, 0.7, 0.99):
+        content = bytearray(whole)
+        content[int(share * len(content))] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(DataError):
+            read_tar(path)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +198,7 @@ def test_links_and_pipes_in_a_folder_are_refused(tmp_path: Path) -> None:
         folder = write_tree(tmp_path / name, TREE)
         odd = folder / "train/cat/odd.jpg"
         odd.symlink_to("/etc/passwd") if name == "link" else os.mkfifo(odd)
-        with pytest.raises(DataError, match="odd.jpg is not a regular file"):
+        with pytest.raises(DataError, match=r"odd\.jpg is not a regular file"):
             prepare(str(folder), tmp_path / "cache")
 
 

@@ -5,12 +5,14 @@ import os
 import sys
 import traceback
 
-import click
 import typer
 
 from cifar_dist import __version__, logs
 from cifar_dist.cli import artifacts, data, models, schema, train, tune
 from cifar_dist.errors import CifarDistError
+
+# Typer brings its own copy of click or uses the installed one; this is the root of either.
+_ClickError = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="cifar-dist",
@@ -56,10 +58,10 @@ def _explain(error: Exception) -> int:
     if isinstance(error, CifarDistError):
         print(f"cifar-dist: {error}", file=sys.stderr)
         return error.exit_code
-    if isinstance(error, click.ClickException):
+    if isinstance(error, _ClickError):
         print(f"cifar-dist: {error.format_message()}", file=sys.stderr)
         return 2
-    if isinstance(error, click.Abort):
+    if isinstance(error, typer.Abort):
         return 130
     if isinstance(error, BrokenPipeError):
         return 0

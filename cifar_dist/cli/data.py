@@ -7,7 +7,6 @@ import typer
 
 from cifar_dist.cli import options
 from cifar_dist.cli.output import emit
-from cifar_dist.documents import DataDocument
 from cifar_dist.errors import RefusedError
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="sample, synthetic or a path.")]
@@ -42,6 +41,7 @@ def _stats(
     """Print pixel statistics, class counts and hashes of every split."""
     from cifar_dist.data import statistics
     from cifar_dist.dataset import open_dataset, prepare
+    from cifar_dist.documents import DataDocument
     from cifar_dist.report.tables import statistics_table
 
     dataset = open_dataset(source, validation_fraction=fraction, seed=seed)

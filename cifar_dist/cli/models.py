@@ -6,8 +6,6 @@ import typer
 
 from cifar_dist.cli import options
 from cifar_dist.cli.output import emit
-from cifar_dist.config import components
-from cifar_dist.documents import ModelsDocument
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, shown
 
@@ -24,6 +22,8 @@ def register(app: typer.Typer) -> None:
 
 def _list(json: options.Json = False, debug: options.Debug = False) -> None:
     """List the architectures with their parameters and multiply-accumulates."""
+    from cifar_dist.config import components
+    from cifar_dist.documents import ModelsDocument
     from cifar_dist.models.tables import describe
     from cifar_dist.report.tables import models_table
 
@@ -34,9 +34,12 @@ def _list(json: options.Json = False, debug: options.Debug = False) -> None:
 
 def _show(name: Show, json: options.Json = False, debug: options.Debug = False) -> None:
     """Show an architecture's layers, receptive field and cost."""
+    from cifar_dist.config import components
+
     known = components()["recipe.model"].names
     if name not in known:
         raise ConfigError(f"model {shown(name)} is not known; {nearest(name, known)}")
+    from cifar_dist.documents import ModelsDocument
     from cifar_dist.models.tables import describe
     from cifar_dist.report.tables import layer_table, receptive_field_table
 
@@ -45,5 +48,3 @@ def _show(name: Show, json: options.Json = False, debug: options.Debug = False) 
         return f"{layer_table(model)}\n\n{receptive_field_table(model)}"
 
     emit(ModelsDocument(models=[describe(name, {})]), text, json)
-
-

@@ -1,12 +1,14 @@
 """Flags that several commands share, and the job that they make."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cifar_dist.config import Job, assigned, load_yaml, parse_job, patched
 from cifar_dist.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cifar_dist.config import Job
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug records.")]
@@ -40,6 +42,8 @@ DEFAULT_STORE = "artifacts"
 
 def loaded(file: Path | None) -> dict[str, Any]:
     """Read a job file, or nothing. Raises ConfigError."""
+    from cifar_dist.config import load_yaml
+
     data = {} if file is None else load_yaml(file)
     if data is not None and not isinstance(data, dict):
         raise ConfigError(f"{file}: a job is a mapping such as {{recipe: {{epochs: 20}}}}")
@@ -48,6 +52,8 @@ def loaded(file: Path | None) -> dict[str, Any]:
 
 def overrides(flags: dict[str, Any], sets: list[str] | None) -> dict[str, Any]:
     """Join the flags that were given with `--set`. Raises ConfigError on a path given twice."""
+    from cifar_dist.config import assigned
+
     joined = {path: value for path, value in flags.items() if value is not None}
     for text in sets or []:
         path, value = assigned(text)
@@ -57,6 +63,8 @@ def overrides(flags: dict[str, Any], sets: list[str] | None) -> dict[str, Any]:
     return joined
 
 
-def job_from(file: Path | None, flags: dict[str, Any], sets: list[str] | None) -> Job:
+def job_from(file: Path | None, flags: dict[str, Any], sets: list[str] | None) -> "Job":
     """Build the job of a command line: defaults, then the file, then flags and `--set`."""
+    from cifar_dist.config import parse_job, patched
+
     return patched(parse_job(loaded(file)), overrides(flags, sets))

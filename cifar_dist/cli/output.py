@@ -3,11 +3,12 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from cifar_dist.documents import Document, EpochRecord
+if TYPE_CHECKING:
+    from cifar_dist.documents import Document, EpochRecord
 
-D = TypeVar("D", bound=Document)
+D = TypeVar("D", bound="Document")
 
 
 def emit(document: D, text: Callable[[D], str], json: bool) -> None:
@@ -21,7 +22,7 @@ def say(message: str) -> None:
 
 
 class TrainingProgress:
-    """Progress of a run: a bar with an estimate on a terminal, one plain line an epoch elsewhere."""
+    """Progress of a run: a bar with an estimate on a terminal, one plain line per epoch."""
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
@@ -29,12 +30,13 @@ class TrainingProgress:
         self._started: tuple[float, int] | None = None
         self._is_terminal = sys.stderr.isatty()
 
-    def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
+    def observe(self, step: int, total: int, history: "Sequence[EpochRecord]") -> None:
         """Show where training stands; epochs already printed are not printed again."""
+        from cifar_dist.documents import best_epoch
         from cifar_dist.report.tables import epoch_line
 
         self._clear()
-        best = _best_epoch(history)
+        best = best_epoch(history)
         for record in history[self._printed :]:
             say(epoch_line(record, self._epochs, best))
         self._printed = max(self._printed, len(history))
@@ -61,9 +63,3 @@ class TrainingProgress:
         if self._is_terminal:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
-
-
-def _best_epoch(history: Sequence[EpochRecord]) -> int:
-    scored = [record for record in history if record.validation_loss is not None]
-    best = min(scored, key=lambda record: record.validation_loss or 0.0, default=None)
-    return best.epoch if best else len(history)

@@ -6,8 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from cifar_dist.cli import options
-from cifar_dist.config import job_schema
-from cifar_dist.documents import DOCUMENTS
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, shown
 
@@ -25,6 +23,9 @@ def _schema(name: Name, debug: options.Debug = False) -> None:
 
 
 def _named(name: str) -> dict[str, Any]:
+    from cifar_dist.config import job_schema
+    from cifar_dist.documents import DOCUMENTS
+
     if name == "job":
         return job_schema()
     if name == "components":

@@ -2,34 +2,15 @@
 
 import logging
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-# Read by Ray when it is imported, so they stand above that import. The token lives in the
-# environment alone: without one, Ray would write it into HOME.
-_ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # else a report or an end waits up to 2 s
-    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the same as on the command line
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our ledger holds what they would write
-    "TUNE_RESULT_BUFFER_LENGTH": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
-for _name, _value in _ENVIRONMENT.items():
-    os.environ.setdefault(_name, _value)
-if "RAY_ADDRESS" not in os.environ:
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+import ray
 
-import ray  # noqa: E402
-
-from cifar_dist.errors import DeviceError, RunError  # noqa: E402
-from cifar_dist.machine import owned_cpus  # noqa: E402
+from cifar_dist.errors import DeviceError, RunError
+from cifar_dist.machine import owned_cpus
 
 _OBJECT_STORE_BYTES = 128 * 1024**2  # images live in the workers, not in Ray's object store
 

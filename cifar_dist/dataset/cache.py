@@ -63,7 +63,7 @@ def _load(folder: Path) -> Arrays:
     try:
         index = json.loads((folder / _INDEX).read_bytes())
         arrays = Arrays(tuple(index["classes"]), *(_mapped(folder, name) for name in ARRAYS))
-        intact = (index["schema"], index["sha256"]) == (_SCHEMA, arrays.sha256)
+        intact = index == _index(arrays)
     except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
         raise DamagedError(f"{folder} is damaged: {error}") from error
     if not intact:
@@ -110,15 +110,18 @@ def _write(arrays: Arrays, folder: Path) -> None:
     for name in ARRAYS:
         np.save(folder / f"{name}.npy", getattr(arrays, name), allow_pickle=False)
         _flush(folder / f"{name}.npy")
-    index = {
+    (folder / _INDEX).write_text(json.dumps(_index(arrays), indent=2))
+    _flush(folder / _INDEX)
+    _flush(folder)
+
+
+def _index(arrays: Arrays) -> dict[str, object]:
+    return {
         "schema": _SCHEMA,
-        "classes": arrays.classes,
+        "classes": list(arrays.classes),
         "sha256": arrays.sha256,
         "arrays": arrays.digests,
     }
-    (folder / _INDEX).write_text(json.dumps(index, indent=2))
-    _flush(folder / _INDEX)
-    _flush(folder)
 
 
 def _flush(path: Path) -> None:
@@ -131,5 +134,6 @@ def _flush(path: Path) -> None:
 
 def _sweep(root: Path) -> None:
     for leftover in root.glob(f"{_UNFINISHED}*"):
-        if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # its own process was faster
+            if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)

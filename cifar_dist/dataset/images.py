@@ -38,8 +38,8 @@ def decode(files: Mapping[str, bytes], origin: str) -> Arrays:
 
 def _classes(paths: Sequence[tuple[str, ...]], origin: str) -> tuple[str, ...]:
     train, test = ({path[1] for path in paths if path[0] == split} for split in SPLITS)
-    if not test:
-        raise DataError(f"{origin} holds no test images; {LAYOUT}")
+    if not (train and test):
+        raise DataError(f"{origin} holds no {'test' if train else 'train'} images; {LAYOUT}")
     if train != test:
         lone = sorted(train ^ test)[0]
         where = "train" if lone in train else "test"

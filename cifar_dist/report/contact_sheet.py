@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _CHANNELS = 3
 _COLUMNS = 20
@@ -15,7 +15,7 @@ _DPI = 100
 
 
 def contact_sheet(
-    pixels: NDArray[np.uint8], labels: Sequence[int], classes: Sequence[str], path: Path
+    pixels: NDArray[np.uint8], labels: ArrayLike, classes: Sequence[str], path: Path
 ) -> None:
     """Write up to 20 images of each class as a PNG; uint8, channels first or last."""
     from matplotlib import rc_context

@@ -3,7 +3,15 @@
 from cifar_dist.runs.attempts import Attempt
 from cifar_dist.runs.committer import BackgroundCommitter
 from cifar_dist.runs.identity import fingerprint, fresh, identity
-from cifar_dist.runs.inventory import RunRow, artifacts, fetch, list_runs, locate, verify
+from cifar_dist.runs.inventory import (
+    RunRow,
+    artifacts,
+    best_files,
+    fetch,
+    list_runs,
+    locate,
+    verify,
+)
 from cifar_dist.runs.ledger import Ledger, Sweep, TrialLog
 from cifar_dist.runs.manifest import Manifest
 from cifar_dist.runs.run import Run
@@ -18,6 +26,7 @@ __all__ = [
     "Sweep",
     "TrialLog",
     "artifacts",
+    "best_files",
     "fetch",
     "fingerprint",
     "fresh",

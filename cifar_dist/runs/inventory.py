@@ -174,3 +174,16 @@ def _moved(staged: Path, folder: Path, name: Path) -> ArtifactRow:
     return ArtifactRow(
         key=name.as_posix(), bytes=content.bytes, sha256=content.sha256, verdict="intact"
     )
+
+
+def best_files(store: Store, name: str) -> list[ArtifactRow]:
+    """List the files of the best checkpoint of a run, or of a sweep's winner."""
+    found = locate(store, name)
+    run = found if isinstance(found, Run) else _winner(found)
+    manifest = run.best()
+    if manifest is None:
+        raise RefusedError(f"{run.prefix} has no best checkpoint yet; wait for its first epoch")
+    return [
+        ArtifactRow(key=key, bytes=content.bytes, sha256=content.sha256)
+        for key, content in _files(manifest)
+    ]

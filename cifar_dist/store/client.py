@@ -36,7 +36,8 @@ def connect(uri: str) -> "S3Client":
     except (BotoCoreError, ValueError) as error:
         raise ConfigError(
             f"store={uri}: the AWS settings do not make a client ({type(error).__name__}); check "
-            "AWS_PROFILE, AWS_REGION, AWS_CA_BUNDLE and AWS_ENDPOINT_URL (http://host:port)"
+            "AWS_PROFILE, AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_CA_BUNDLE "
+            "and AWS_ENDPOINT_URL (http://host:port)"
         ) from error
     if "@" in urlsplit(client.meta.endpoint_url).netloc:
         raise ConfigError(

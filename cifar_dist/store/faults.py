@@ -36,6 +36,7 @@ _KEYS = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, o
 _FINAL = {
     "NoSuchBucket": "there is no such bucket; create it, or name another with --store",
     "InvalidAccessKeyId": f"it does not know the access key; {_KEYS}",
+    "XAdminUserNotFound": f"it does not know the access key; {_KEYS}",  # versitygw's word for it
     "SignatureDoesNotMatch": f"the secret key is wrong; {_KEYS}",
     "ExpiredToken": "the session token has expired; fetch new credentials",
     "InvalidToken": f"the session token is not valid; {_KEYS}",

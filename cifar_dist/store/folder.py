@@ -4,7 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,17 +55,17 @@ class FolderStore(Store):
         """List the objects below a folder, in key order; a missing folder is empty."""
         top = self._path(prefix) if prefix else self._root
         with reported(self.uri):
-            files = [path for path in top.rglob("[!.]*") if path.is_file()]
+            files = [Path(folder, name) for folder, _, names in _walk(top) for name in names]
         for key in sorted(path.relative_to(self._root).as_posix() for path in files):
-            if not key.startswith(_PARTS):
-                with reported(self.uri):
-                    facts = (self._root / key).stat()
+            with reported(self.uri), suppress(FileNotFoundError):  # deleted meanwhile
+                facts = (self._root / key).stat()
                 yield Entry(key, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
 
     def folders(self, prefix: str) -> list[str]:
         """List the names of the folders directly below a folder, sorted."""
         with reported(self.uri):
-            return sorted(path.name for path in self._path(prefix).glob("[!.]*") if path.is_dir())
+            _, names, _ = next(_walk(self._path(prefix)), ("", [], []))
+        return sorted(names)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects, in any order; those already gone are fine."""
@@ -102,22 +102,35 @@ class FolderStore(Store):
 
     @contextmanager
     def _existing(self, key: str) -> Iterator[Path]:
-        path = self._path(key)
         with reported(f"{key} in {self.uri}"):
-            if not path.is_file():
-                raise MissingError(f"there is no {key} in {self.uri}; list what is there first")
-            yield path
+            try:
+                yield self._path(key)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+                raise MissingError(
+                    f"there is no {key} in {self.uri}; list what is there first"
+                ) from error
 
-    def _remove_empty(self, path: Path) -> None:
-        while path != self._root and path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-            path = path.parent
+    def _remove_empty(self, folder: Path) -> None:
+        with suppress(OSError):  # not empty, or not any more
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
+
+
+def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    def passed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # a folder may be deleted meanwhile
+            raise error
+
+    for folder, folders, files in os.walk(top, onerror=passed):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield folder, folders, [name for name in files if not name.startswith(".")]
 
 
 def _link(part: Path, path: Path) -> bool:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             os.link(part, path)
         except FileExistsError:
             return False

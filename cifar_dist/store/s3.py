@@ -33,7 +33,7 @@ class S3Store(Store):
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
         self._client = connect(self.uri)
-        self._place = f"{self.uri} at {self._client.meta.endpoint_url}"
+        self._endpoint = self._client.meta.endpoint_url
         self._answered = False
         self._single_writer = os.environ.get(_SINGLE_WRITER_VARIABLE) == "1"
         self._condition = {} if self._single_writer else {"IfNoneMatch": "*"}
@@ -69,14 +69,14 @@ class S3Store(Store):
             copy(self._chunks(key), data.extend, limit)
             return bytes(data)
 
-        data = self._step(fetch)
+        data = self._step(self._name(key), fetch)
         if len(data) > limit:
             raise oversized(f"{key} in {self.uri}", limit)
         return data
 
     def digest(self, key: str) -> Content:
         """Read an object through and say what it holds. Raises MissingError."""
-        return self._step(lambda: copy(self._chunks(key), len))
+        return self._step(self._name(key), lambda: copy(self._chunks(key), len))
 
     def download(self, key: str, path: Path, expected: Content) -> None:
         """Fetch into a file that appears only once verified. Raises MissingError, DamagedError."""
@@ -86,9 +86,10 @@ class S3Store(Store):
 
         with reported(str(path)):
             try:
-                self._step(fetch)
+                self._step(self._name(key), fetch)
             except DamagedError:
-                self._step(fetch)  # what the network bent once comes straight the second time
+                # What the network bent comes straight the second time.
+                self._step(self._name(key), fetch)
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """List the objects below a folder, in key order; a missing folder is empty."""
@@ -112,7 +113,7 @@ class S3Store(Store):
             refused = self._ask("delete_objects", Delete=batch).get("Errors", [])
             if refused:
                 raise StoreError(
-                    f"{self._place}: {len(refused)} objects could not be removed "
+                    f"{self._place(self._root)}: {len(refused)} objects could not be removed "
                     f"({refused[0].get('Code')}); ask for the right to delete under this prefix"
                 )
 
@@ -128,21 +129,26 @@ class S3Store(Store):
     def _name(self, key: str) -> str:
         return self._root + checked(key)
 
-    def _step(self, call: Callable[[], T]) -> T:
+    def _place(self, name: str) -> str:
+        return f"s3://{self._bucket}/{name} at {self._endpoint}"
+
+    def _step(self, name: str, call: Callable[[], T]) -> T:
+        place = self._place(name)
+
         def step() -> T:
             try:
                 result = call()
             except (BotoCoreError, ClientError) as error:
-                raise translated(error, self._place) from error
+                raise translated(error, place) from error
             self._answered = True
             return result
 
-        return persist(step, self._place, deadline_seconds(self._answered))
+        return persist(step, place, deadline_seconds(self._answered))
 
-    def _ask(self, operation: str, **parameters: object) -> dict[str, Any]:
+    def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
         request = getattr(self._client, operation)
-        answer: dict[str, Any] = self._step(lambda: request(Bucket=self._bucket, **parameters))
-        return answer
+        name = parameters.get("Key", self._root)
+        return self._step(name, lambda: dict(request(Bucket=self._bucket, **parameters)))
 
     def _put(self, key: str, data: bytes) -> None:
         name, checksum = self._name(key), _checksum(data)
@@ -166,8 +172,9 @@ class S3Store(Store):
             self._proven = True
             return
         raise StoreError(
-            f"{self._place} ignores conditional writes, so two writers could overwrite each other; "
-            f"use another S3 server, or set {_SINGLE_WRITER_VARIABLE}=1 if only one ever writes"
+            f"{self._place(self._root)} ignores conditional writes, so writers could overwrite "
+            f"each other; use another S3 server, or set {_SINGLE_WRITER_VARIABLE}=1 "
+            "if only one ever writes"
         )
 
     def _chunks(self, key: str) -> Iterator[bytes]:

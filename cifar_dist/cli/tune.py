@@ -1,0 +1,7 @@
+"""`tune`."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""

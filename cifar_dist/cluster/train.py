@@ -1,0 +1,135 @@
+"""One run over Ray Train workers: the driver's side and the worker's."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any, Protocol
+
+import ray.train
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from cifar_dist.cluster.channel import Channel
+from cifar_dist.cluster.connection import Cluster, connected, require
+from cifar_dist.cluster.failures import explained
+from cifar_dist.config import Job, parse_job, patched
+from cifar_dist.documents import EpochRecord
+from cifar_dist.runs import Run
+from cifar_dist.session import Result, train_session
+from cifar_dist.store import open_store
+from cifar_dist.world import World
+
+_POLL_SECONDS = 0.2
+_CONTROLLER_FAILURES = 5
+
+
+class Progress(Protocol):
+    """Who shows where training stands."""
+
+    def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
+        """Show it."""
+
+
+def train(job: Job, run: Run, progress: Progress, stop: Event) -> Result:
+    """Train a run on the cluster's workers; `stop` asks them to commit and end.
+
+    Raises RunError after the last retry, or the deliberate error that ended a worker.
+    """
+    with connected() as cluster:
+        job = placed(job, cluster)
+        channel = Channel(run.prefix)
+        channel.close()
+        with (
+            tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch,
+            ThreadPoolExecutor(1) as thread,
+        ):
+            trainer = _trainer(job, run, scratch)
+            fitted = thread.submit(trainer.fit)
+            while not fitted.done():
+                if stop.is_set():
+                    channel.request_stop()
+                _show(channel, progress)
+                time.sleep(_POLL_SECONDS)
+            _show(channel, progress)
+            channel.close()
+            try:
+                return Result.model_validate(fitted.result().return_value)
+            except Exception as error:
+                raise explained(error) from error
+
+
+def placed(job: Job, cluster: Cluster) -> Job:
+    """Fill in what the job leaves open, from what the cluster has. Raises DeviceError."""
+    placement = job.placement
+    gpus = placement.gpus_per_worker
+    if gpus is None:
+        gpus = 1.0 if cluster.gpus >= 1 else 0.0
+    workers = placement.workers
+    if workers is None:
+        workers = max(1, int(cluster.gpus / gpus)) if gpus else 1
+    cpus = placement.cpus_per_worker
+    if cpus is None:
+        share = cluster.cpus / workers
+        cpus = float(min(int(share), 8)) if share >= 1 else int(share * 100) / 100
+    require(cluster, cpus * workers, gpus * workers)
+    return patched(
+        job,
+        {
+            "placement.workers": workers,
+            "placement.cpus_per_worker": cpus,
+            "placement.gpus_per_worker": gpus,
+        },
+    )
+
+
+def _trainer(job: Job, run: Run, scratch: str) -> TorchTrainer:
+    placement = job.placement
+    resources = {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
+    return TorchTrainer(
+        _work,
+        train_loop_config={"job": job.model_dump(mode="json"), "prefix": run.prefix},
+        torch_config=TorchConfig(timeout_s=placement.collective_timeout_seconds),
+        scaling_config=ScalingConfig(
+            num_workers=placement.workers,
+            use_gpu=bool(placement.gpus_per_worker),
+            resources_per_worker={name: share for name, share in resources.items() if share},
+        ),
+        run_config=RunConfig(
+            name="attempt",
+            # A new empty folder for every fit: Ray would resume silently from an old one.
+            storage_path=scratch,
+            failure_config=FailureConfig(
+                max_failures=placement.max_failures,
+                controller_failure_limit=_CONTROLLER_FAILURES,
+            ),
+        ),
+    )
+
+
+def _show(channel: Channel, progress: Progress) -> None:
+    if seen := channel.progress():
+        history = [EpochRecord.model_validate(record) for record in seen["history"]]
+        progress.observe(seen["step"], seen["total"], history)
+
+
+class _Reporter:
+    """A worker's observer: epochs go to Ray, progress to the driver, its stop request back."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.stop_requested = channel.stop_requested
+
+    def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
+        records = [record.model_dump(mode="json") for record in history]
+        self._channel.publish({"step": step, "total": total, "history": records})
+
+
+def _work(config: dict[str, Any]) -> dict[str, Any]:
+    context = ray.train.get_context()
+    world = World(context.get_world_rank(), context.get_world_size())
+    job = parse_job(config["job"])
+    run = Run(open_store(job.store), config["prefix"])
+    result = train_session(job, run, world, _Reporter(Channel(run.prefix)))
+    return result.model_dump(mode="json")

@@ -1,0 +1,128 @@
+"""What a run came to, composed and published: its document, its report and the end of the run."""
+
+import hashlib
+import platform
+import subprocess
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cifar_dist import __version__
+from cifar_dist.config import Job
+from cifar_dist.documents import DataFacts, Provenance, TrainDocument, TuneDocument
+from cifar_dist.errors import RefusedError
+from cifar_dist.learner import WEIGHTS
+from cifar_dist.machine import owned_cpus
+from cifar_dist.report import write_run, write_sweep
+from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
+from cifar_dist.session import Result
+from cifar_dist.store import Store
+
+_CHECKOUT = Path(__file__).parents[1]
+
+
+def start_run(store: Store, job: Job, facts: DataFacts, *, again: bool, resume: bool) -> Run:
+    """Find or create the run of a job; a finished one is given back as it is.
+
+    Raises RefusedError for an unfinished one unless `resume` or `again` says what to do.
+    """
+    recipe = job.recipe.model_dump(mode="json")
+    name = identity(job.title, fingerprint(recipe, facts.sha256))
+    run = Run(store, f"runs/{name}")
+    if again and run.exists:
+        run = Run(store, f"runs/{fresh(store, 'runs', name)}")
+    if not run.exists:
+        run.create(run_document(job, facts))
+    elif run.finished is None and not resume:
+        raise RefusedError(
+            f"run {name} was started before and is not finished; continue it with "
+            f"`cifar-dist resume {name}`, or start again with --fresh"
+        )
+    return run
+
+
+def run_document(job: Job, facts: DataFacts) -> dict[str, Any]:
+    """Give what a run's head document says: the whole job, its data and its code."""
+    return {
+        "schema": "cifar-dist/run/1",
+        "job": job.model_dump(mode="json"),
+        "data": facts.model_dump(mode="json"),
+        "code_version": __version__,
+    }
+
+
+def publish_run(
+    run: Run, job: Job, facts: DataFacts, result: Result, total_seconds: float
+) -> TrainDocument:
+    """Write a run's report and, unless it was interrupted, its result, which ends it."""
+    train_seconds = sum(record.seconds for record in result.history)
+    images = sum(record.images_per_second * record.seconds for record in result.history)
+    best = run.best()
+    artifacts = {"job": run.key(run.HEAD), "report": run.key("report")}
+    if best is not None:
+        artifacts |= {"checkpoint": best.folder, "weights": f"{best.folder}/{WEIGHTS}"}
+    document = TrainDocument(
+        run=run.prefix.rpartition("/")[2],
+        store=run.store.uri,
+        state=result.state,
+        job=job.model_dump(mode="json"),
+        data=facts,
+        provenance=provenance(result.device, result.workers, result.verdict),
+        parameters=result.parameters,
+        history=result.history,
+        best_epoch=result.best_epoch,
+        validation=result.validation,
+        test=result.test,
+        images_per_second=images / train_seconds if train_seconds else 0.0,
+        train_seconds=train_seconds,
+        total_seconds=total_seconds,
+        artifacts=artifacts,
+    )
+    if document.state == "interrupted":
+        return document
+    with tempfile.TemporaryDirectory(prefix="cifar-dist-") as folder:
+        write_run(document, Path(folder))
+        run.write_report(Path(folder))
+    run.finish(document.model_dump(mode="json"))
+    return document
+
+
+def publish_sweep(sweep: Sweep, document: TuneDocument) -> None:
+    """Write a sweep's report and its result, which ends it."""
+    with tempfile.TemporaryDirectory(prefix="cifar-dist-") as folder:
+        write_sweep(document, Path(folder))
+        sweep.write_report(Path(folder))
+    sweep.finish(document.model_dump(mode="json"))
+
+
+def provenance(device: str, workers: int, verdict: dict[str, Any]) -> Provenance:
+    """Say what a result was made with, on this machine."""
+    return Provenance(
+        code_version=__version__,
+        code_revision=_revision(),
+        python=platform.python_version(),
+        torch=version("torch"),
+        device=device,
+        cpus=owned_cpus(),
+        workers=workers,
+        precision=verdict["name"],
+        precision_reason=verdict["reason"],
+        lock_sha256=_lock_sha256(),
+    )
+
+
+def _revision() -> str | None:
+    if not (_CHECKOUT / ".git").exists():
+        return None
+    command = ["git", "-C", str(_CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def _lock_sha256() -> str | None:
+    path = _CHECKOUT / "requirements.lock"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
