@@ -148,7 +148,8 @@ class Learner:
             state = torch.load(folder / STATE, map_location=self.pixels.device, weights_only=True)
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
-            self.tally.copy_(state["tally"])
+            if self.world.is_chief:  # the tally counts what all ranks saw
+                self.tally.copy_(state["tally"])
             history = json.loads((folder / HISTORY).read_text("utf-8"))
             self.history = [EpochRecord.model_validate(record) for record in history]
         except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:

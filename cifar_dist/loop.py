@@ -92,6 +92,7 @@ def _steps(learner: Learner) -> Iterator[Tick]:
         learner.advance(batch)
         if learner.step < due:
             continue
+        _wait_for(learner.tally)
         spent = time.perf_counter() - started
         diverged, ahead = _agreed(learner, spent / (learner.step - since))
         learner.seconds += spent
@@ -105,14 +106,17 @@ def _steps(learner: Learner) -> Iterator[Tick]:
 
 
 def _agreed(learner: Learner, seconds_per_step: float) -> tuple[bool, int]:
-    """Agree whether any rank diverged and, by the chief's clock, on the steps to the next tick."""
+    """Agree whether any rank diverged and, by the chief's clock, on the steps to the next tick.
+
+    All tallies move to the chief's, so that what it saves counts every rank's images.
+    """
     ahead = max(1, round(_TICK_SECONDS / max(seconds_per_step, 1e-6)))
-    values = torch.zeros(2, dtype=torch.float64, device=learner.tally.device)
-    values[0] = (~torch.isfinite(learner.tally[0])).double()
-    if learner.world.is_chief:
-        values[1] = ahead
-    diverged, ahead_of_chief = learner.world.add(values).tolist()
-    return diverged > 0, int(ahead_of_chief)
+    is_chief = learner.world.is_chief
+    mine = learner.tally.new_tensor([ahead if is_chief else 0])
+    values = learner.world.add(torch.cat((learner.tally, mine)))
+    learner.tally = values[:3] if is_chief else torch.zeros_like(learner.tally)
+    loss, _, _, ahead_of_chief = values.tolist()
+    return not math.isfinite(loss), int(ahead_of_chief)
 
 
 def _record(learner: Learner, validation: Images | None) -> EpochRecord:

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import statistics
 import subprocess
 import tempfile
 from importlib.metadata import version
@@ -10,12 +11,20 @@ from typing import Any
 
 from cifar_dist import __version__
 from cifar_dist.config import Job
-from cifar_dist.documents import DataFacts, Provenance, TrainDocument, TuneDocument
+from cifar_dist.documents import (
+    DataFacts,
+    Provenance,
+    SweepCost,
+    TrainDocument,
+    TrialRow,
+    TuneDocument,
+)
 from cifar_dist.errors import RefusedError
 from cifar_dist.learner import WEIGHTS
 from cifar_dist.machine import owned_cpus
 from cifar_dist.report import write_run, write_sweep
 from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
+from cifar_dist.search import Space
 from cifar_dist.session import Result
 from cifar_dist.store import Store
 
@@ -86,6 +95,35 @@ def publish_run(
         run.write_report(Path(folder))
     run.finish(document.model_dump(mode="json"))
     return document
+
+
+def compose_sweep(
+    sweep: Sweep, space: Space, trials: list[TrialRow], cost: SweepCost
+) -> TuneDocument:
+    """Compose a sweep's document; who won and what it came to is not known yet."""
+    states = [trial.state for trial in trials]
+    starts = [trial.start_seconds for trial in trials if trial.start_seconds is not None]
+    verdict = sweep.recorded("precision.json") or {"name": "none", "reason": "no trial began"}
+    return TuneDocument(
+        sweep=sweep.prefix.rpartition("/")[2],
+        store=sweep.store.uri,
+        space=space.model_dump(mode="json", exclude={"job"}),
+        job=space.job.model_dump(mode="json"),
+        data=DataFacts.model_validate(sweep.document["data"]),
+        provenance=provenance(verdict.get("device", "none"), 1, verdict),
+        trials=trials,
+        best=None,
+        best_job=None,
+        winner_run=None,
+        validation=None,
+        test=None,
+        finished=states.count("finished"),
+        pruned=states.count("pruned"),
+        failed=states.count("failed"),
+        start_seconds_median=statistics.median(starts) if starts else None,
+        cost=cost,
+        artifacts={"report": sweep.key("report"), "space": sweep.key(sweep.HEAD)},
+    )
 
 
 def publish_sweep(sweep: Sweep, document: TuneDocument) -> None:

@@ -41,7 +41,9 @@ def probe(recipe: Recipe, train: Images, device: torch.device) -> dict[str, Any]
 def _step_seconds(recipe: Recipe, train: Images, arithmetic: Arithmetic, batch: int) -> float:
     """Median seconds of a step; infinity if its loss is not finite."""
     part = Images(train.pixels[: batch * (_STEPS + 1)], train.labels[: batch * (_STEPS + 1)])
-    learner = Learner(recipe, part, arithmetic)
+    # Of the job's own steps, larger ones, there may be too few for a schedule of this length.
+    few = {"batch_size": batch, "epochs": max(recipe.epochs, _STEPS + 1)}
+    learner = Learner(recipe.model_copy(update=few), part, arithmetic)
     seconds: list[float] = []
     for step in range(_STEPS + 1):
         started = time.perf_counter()

@@ -44,6 +44,6 @@ def _sentence(error: Mapping[str, Any], prefix: str, valid: Mapping[str, Iterabl
     if error["type"] == "missing":
         return f"{field}: required and missing"
     rule = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if error["type"] == "value_error":
+    if error["type"] in {"value_error", "json_invalid"}:
         return f"{field}: {rule}" if field else rule
     return f"{field}={shown(error['input'])}: {rule}"

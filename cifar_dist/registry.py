@@ -49,11 +49,9 @@ class Registry(Generic[T]):
     def register(self, factory: F) -> F:
         """Add a factory under its own name. Raises ValueError on a name that is taken."""
         name = factory.__name__
-        if name in self._factories:
-            raise ValueError(f"{self.kind} '{name}' is registered twice")
+        description = (inspect.getdoc(factory) or "").partition("\n")[0]
+        self._add(name, description, _fields(factory))
         self._factories[name] = factory
-        self._options[name] = _closed(name, _fields(factory))
-        self._descriptions[name] = (inspect.getdoc(factory) or "").partition("\n")[0]
         return factory
 
     @property
@@ -73,8 +71,7 @@ class Registry(Generic[T]):
             for key, field in schema["properties"].items()
             if key != "name"
         }
-        self._options[name] = _closed(name, fields)
-        self._descriptions[name] = description
+        self._add(name, description, fields)
 
     def problems(self, component: Component, field: str) -> list[str]:
         """List what is wrong with a component, a sentence each; empty when nothing is."""
@@ -113,6 +110,12 @@ class Registry(Generic[T]):
             schema["description"] = self.describe(name)
             alternatives.append(schema)
         return {"oneOf": alternatives}
+
+    def _add(self, name: str, description: str, fields: dict[str, Any]) -> None:
+        if name in self._options:
+            raise ValueError(f"{self.kind} '{name}' is registered twice")
+        self._options[name] = _closed(name, fields)
+        self._descriptions[name] = description
 
 
 def annotation(schema: Mapping[str, Any]) -> Any:

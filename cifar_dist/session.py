@@ -19,6 +19,7 @@ from cifar_dist.precision import Arithmetic
 from cifar_dist.probe import probe
 from cifar_dist.report.evaluation import evaluation
 from cifar_dist.runs import BackgroundCommitter, Run, Sweep
+from cifar_dist.runs.run import BEST
 from cifar_dist.world import World
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class Session:
             step=self.learner.step,
             epoch=len(history),
             metrics=history[-1].model_dump(exclude={"epoch"}) if history else {},
-            best=bool(history) and best_epoch(history) == len(history),
+            best=self._stands_at_best(),
         )
 
     def wait(self) -> None:
@@ -160,8 +161,16 @@ class Session:
             if not self._world.is_chief:
                 self._run.download(self._run.manifest(key), folder)
             self.learner.load(folder)
-        if self._world.is_chief:
+        if chosen is not None:
+            pinned = self._run.best()
+            if self._stands_at_best() and (pinned is None or pinned.key != chosen.key):
+                self._run.pin(BEST, chosen)  # a kill came between its commit and its pin
             log.info("resumed run=%s step=%d", self._run.prefix, self.learner.step)
+
+    def _stands_at_best(self) -> bool:
+        learner = self.learner
+        between_epochs = learner.step == learner.epoch * learner.steps_per_epoch
+        return between_epochs and 0 < learner.epoch == best_epoch(learner.history)
 
 
 def test_evaluation(outcome: Outcome, dataset: Dataset) -> Evaluation:

@@ -1,5 +1,35 @@
 """Fixtures that every test file may ask for."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cifar_dist.config import Job
+from cifar_dist.data import Dataset
+from cifar_dist.dataset import open_dataset
 from tests.stores import s3_environment, simulated_s3, store
+from tests.tiny import make_job
 
 __all__ = ["s3_environment", "simulated_s3", "store"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dataset_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Prepare images into a folder of these tests, never into the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CIFAR_DIST_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def tiny_job(tmp_path: Path) -> Job:
+    """Give a job of two epochs that takes a moment, with a store of its own."""
+    return make_job(store=str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def tiny_data(dataset_cache: Path) -> Dataset:
+    """Open the synthetic images: 1,800 to train, 200 to validate, 500 to test."""
+    return open_dataset("synthetic", validation_fraction=0.1, seed=0)

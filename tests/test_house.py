@@ -22,8 +22,8 @@ LAYERS = [
     ["learner", "runs", "dataset"],
     ["loop", "report"],
     ["probe"],
-    ["attempt"],
-    ["outcome"],
+    ["session"],
+    ["sweep", "outcome"],
     ["cluster"],
     ["cli"],
 ]
@@ -31,7 +31,7 @@ ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 
 TORCH = {
     "data", "augment", "optim", "models", "world", "precision", "learner", "dataset", "loop",
-    "probe", "attempt", "outcome", "cluster",
+    "probe", "session", "cluster",
 }  # fmt: skip
 DOORS = {
     "ray": {"cluster"},

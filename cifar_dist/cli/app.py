@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import traceback
+from typing import Any
 
 import typer
 
@@ -12,7 +13,7 @@ from cifar_dist.cli import artifacts, data, models, schema, train, tune
 from cifar_dist.errors import CifarDistError
 
 # Typer brings its own copy of click or uses the installed one; this is the root of either.
-_ClickError = typer.BadParameter.__mro__[2]
+_ClickError: Any = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="cifar-dist",

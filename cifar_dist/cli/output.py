@@ -2,11 +2,12 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from cifar_dist.documents import Document, EpochRecord
+    from cifar_dist.documents import Document, EpochRecord, TrialRow
 
 D = TypeVar("D", bound="Document")
 
@@ -19,6 +20,44 @@ def emit(document: D, text: Callable[[D], str], json: bool) -> None:
 def say(message: str) -> None:
     """Print one line for people on stderr, so that stdout stays a result."""
     print(message, file=sys.stderr, flush=True)
+
+
+class SweepProgress:
+    """Progress of a sweep: one line per trial and, on a terminal, one of all that stays current."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._is_terminal = sys.stderr.isatty()
+
+    def located(self, dashboard: str | None) -> None:
+        """Say where the cluster's dashboard is."""
+        if dashboard:
+            say(f"dashboard: {dashboard}")
+
+    def observe(self, rows: "Sequence[TrialRow]", running: int, total: int) -> None:
+        """Show the trials that ended, newest last, and how many are running of how many."""
+        self.close()
+        row = rows[-1]
+        came_to = f"{row.validation_accuracy:.2%}" if row.validation_accuracy else row.reason
+        say(f"trial {row.trial:>3} {row.state:<8} epochs {row.epochs:>3}  {came_to}")
+        counts = Counter(row.state for row in rows)
+        best = max((row.validation_accuracy or 0.0 for row in rows), default=0.0)
+        spent = time.monotonic() - self._started
+        left = spent / len(rows) * (total - len(rows))
+        states = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+        line = (
+            f"{len(rows)} of {total} trials: {states}, {running} running · best {best:.2%} "
+            f"· {left:.0f} s left"
+        )
+        if self._is_terminal:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._is_terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 class TrainingProgress:

@@ -61,7 +61,8 @@ def _train(
         "store": store,
         "name": name,
     }
-    run_job(options.job_from(file, flags, sets), again=fresh, resume=resume, json=json)
+    document = run_job(options.job_from(file, flags, sets), again=fresh, resume=resume)
+    _conclude(document, json)
 
 
 def _resume(
@@ -82,11 +83,11 @@ def _resume(
     job = patched(parse_job(found.document["job"]), {"store": found.store.uri})
     if workers is not None:
         job = patched(job, {"placement.workers": workers})
-    _finish(job, found, json)
+    _conclude(_finished(job, found), json)
 
 
-def run_job(job: "Job", *, again: bool, resume: bool, json: bool) -> "TrainDocument":
-    """Train a job to its end and print what it came to; a finished run is only printed."""
+def run_job(job: "Job", *, again: bool, resume: bool) -> "TrainDocument":
+    """Train a job to its end; a finished run is given back as it is."""
     from cifar_dist.config import patched
     from cifar_dist.outcome import start_run
     from cifar_dist.session import recipe_data
@@ -95,31 +96,34 @@ def run_job(job: "Job", *, again: bool, resume: bool, json: bool) -> "TrainDocum
     store = open_store(job.store)
     job = patched(job, {"store": store.uri})
     run = start_run(store, job, recipe_data(job).facts(), again=again, resume=resume)
-    return _finish(job, run, json)
+    return _finished(job, run)
 
 
-def _finish(job: "Job", run: "Run", json: bool) -> "TrainDocument":
+def _finished(job: "Job", run: "Run") -> "TrainDocument":
     from cifar_dist.documents import DataFacts, TrainDocument
     from cifar_dist.outcome import publish_run
 
     name = run.prefix.rpartition("/")[2]
     if run.finished is not None:
         say(f"run {name} is finished; this is its result (--fresh runs it again)")
-        document = TrainDocument.model_validate(run.finished)
-    else:
-        say(f"run {name} in {run.store.uri}")
-        started = time.monotonic()
-        result = _trained(job, run)
-        facts = DataFacts.model_validate(run.document["data"])
-        document = publish_run(run, job, facts, result, time.monotonic() - started)
+        return TrainDocument.model_validate(run.finished)
+    say(f"run {name} in {run.store.uri}")
+    started = time.monotonic()
+    result = _trained(job, run)
+    facts = DataFacts.model_validate(run.document["data"])
+    return publish_run(run, job, facts, result, time.monotonic() - started)
+
+
+def _conclude(document: "TrainDocument", json: bool) -> None:
+    """Print what a run came to; one that did not finish ends the program with its exit code."""
     emit(document, summary, json)
+    name = document.run
     if document.state == "interrupted":
         raise InterruptedRunError(
             f"run {name} was interrupted and is committed; go on with `cifar-dist resume {name}`"
         )
     if document.state == "failed":
         raise RunError(f"run {name} diverged: its loss is not finite; lower recipe.optimizer.lr")
-    return document
 
 
 def _trained(job: "Job", run: "Run") -> "Result":

@@ -10,6 +10,7 @@ import secrets
 _DEFAULTS = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints on stdout, whatever its verbosity
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # else a report or an end waits up to 2 s
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the same as on the command line

@@ -11,7 +11,12 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"
 
 class _Closed(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        # A component's NaN would be written as null, which may be a valid option.
+        ser_json_inf_nan="constants",
+        use_attribute_docstrings=True,
     )
 
 

@@ -61,11 +61,12 @@ def parse_job(data: object) -> Job:
 def patched(job: Job, overrides: Mapping[str, Any]) -> Job:
     """Change a job by dotted paths and check it again. Raises ConfigError.
 
-    A component's `name` is applied first and, where it changes, drops the options beside it.
+    A section comes before what lies in it, and a component's `name` before its options, which it
+    drops where it changes.
     """
     data = job.model_dump(mode="json")
     found = []
-    for path in sorted(overrides, key=lambda path: not path.endswith(".name")):
+    for path in sorted(overrides, key=lambda path: (path.count("."), not path.endswith(".name"))):
         found += _applied(data, path, overrides[path])
     if found:
         raise ConfigError("\n".join(found))
@@ -82,7 +83,7 @@ def assigned(text: str) -> tuple[str, Any]:
 
 def _validated(data: Mapping[str, Any]) -> Job:
     # Through JSON: strict there still takes a list for a tuple, and never True for a number.
-    return Job.model_validate_json(json.dumps(data), strict=True)
+    return Job.model_validate_json(json.dumps(data, default=str), strict=True)
 
 
 def _components(
@@ -113,7 +114,7 @@ def _applied(data: dict[str, Any], path: str, value: object) -> list[str]:
     for depth, part in enumerate(parts[:-1]):
         if isinstance(section, list) and part.isdecimal() and int(part) < len(section):
             section = section[int(part)]
-        elif isinstance(section, dict) and isinstance(section.get(part), dict | list):
+        elif isinstance(section, dict) and part in section:
             section = section[part]
         else:
             names = section if isinstance(section, dict) else map(str, range(len(section)))

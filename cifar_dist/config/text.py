@@ -14,7 +14,7 @@ _MAX_BYTES = 256 * 1024
 _MAX_DEPTH = 40
 # YAML 1.2's core schema without octal and hexadecimal: 1e-3 is a number, `no` and 012 are words.
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
-_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -45,7 +45,7 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: larger than {_MAX_BYTES} bytes; a job file is small")
     try:
         events = iter(list(yaml.parse(text, Loader=_LOADER)))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", "not YAML")
@@ -75,8 +75,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
-    # PyYAML leaves 1e-3 unquoted, which is a number for parse_yaml.
-    style = None if _scalar(text) is text else "'"
+    # PyYAML leaves 1e-3 unquoted, which is a number for parse_yaml, and folds odd line breaks.
+    style = None if _scalar(text) is text and text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -123,6 +123,6 @@ def _scalar(text: str) -> Any:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
         return int(text)
-    if any(character.isdigit() for character in text) and _NUMBER.fullmatch(text):
+    if _NUMBER.fullmatch(text):
         return float(text)
     return text

@@ -110,6 +110,12 @@ class Space(_Closed):
             )
         return self
 
+    def changed(self, overrides: Mapping[str, Any], trials: int | None) -> "Space":
+        """Change the base job and how many trials there are. Raises ConfigError."""
+        job = patched(self.job, overrides).model_dump(mode="json")
+        data = {**self.model_dump(mode="json"), "job": job}
+        return Space.parse(data if trials is None else {**data, "trials": trials})
+
     @property
     def count(self) -> int:
         """Give the number of trials, the base job included."""

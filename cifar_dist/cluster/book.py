@@ -1,0 +1,118 @@
+"""What the driver knows of a sweep's trials: kept in the ledger, shown as it happens."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ray import tune
+
+from cifar_dist.documents import EpochRecord, Rung, TrialRow, TrialState, best_epoch
+from cifar_dist.runs import Ledger
+
+
+class SweepProgress(Protocol):
+    """Who shows how a sweep goes."""
+
+    def located(self, dashboard: str | None) -> None:
+        """Show where the cluster's dashboard is."""
+
+    def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
+        """Show the trials that ended, newest last, and how many are running of how many."""
+
+
+class Book(tune.Callback):
+    """Hears every result on the driver, writes the ledger and keeps a row per ended trial."""
+
+    def __init__(
+        self,
+        overrides: Sequence[dict[str, Any]],
+        rungs: Sequence[int],
+        ledger: Ledger,
+        progress: SweepProgress,
+    ) -> None:
+        self._overrides, self._rungs = overrides, rungs
+        self._ledger, self._progress = ledger, progress
+        self.rows: dict[int, TrialRow] = {}
+        self.busy_seconds = 0.0
+        self._histories: dict[int, list[EpochRecord]] = {}
+        self._since: dict[int, float] = {}
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Tune writes its callbacks down to restore a sweep from them; we restore from the ledger.
+        return tune.Callback, ()
+
+    def close(self) -> None:
+        """Store the events not stored yet."""
+        self._ledger.flush()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note the start of a trial."""
+        number = trial.config["number"]
+        self._since[number] = time.monotonic()
+        self._histories[number] = []
+        self._ledger.add("start", number, overrides=self._overrides[number])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Note an epoch, and a rung where ASHA decides."""
+        if result["record"] is None:
+            return
+        number = trial.config["number"]
+        record = EpochRecord.model_validate_json(result["record"])
+        self._histories[number].append(record)
+        self._ledger.add("epoch", number, **record.model_dump(mode="json"))
+        if record.epoch in self._rungs:
+            value = result["validation_accuracy"]
+            self._ledger.add("rung", number, epoch=record.epoch, value=value)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note how a trial ended."""
+        last = trial.last_result or {}
+        state, reason = last.get("state", "failed"), last.get("reason")
+        if state == "interrupted":
+            return
+        if state == "running":
+            state, reason = "pruned", _pruned(last)
+        self._close(trial.config["number"], state, reason, last.get("start_seconds"))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note a trial whose worker died more often than it may."""
+        error = trial.get_pickled_error() or "its worker died"
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1][:300]
+        self._close(trial.config["number"], "failed", reason, None)
+
+    def _close(
+        self, number: int, state: TrialState, reason: str | None, start_seconds: float | None
+    ) -> None:
+        history = self._histories.get(number, [])
+        self.busy_seconds += time.monotonic() - self._since.get(number, time.monotonic())
+        best = history[best_epoch(history) - 1] if history and state != "failed" else None
+        row = TrialRow(
+            trial=number,
+            state=state,
+            reason=reason,
+            parameters=self._overrides[number],
+            epochs=len(history),
+            best_epoch=best.epoch if best else None,
+            validation_loss=best.validation_loss if best else None,
+            validation_accuracy=best.validation_accuracy if best else None,
+            rungs=[
+                Rung(epoch=r.epoch, value=r.validation_accuracy or 0.0)
+                for r in history
+                if r.epoch in self._rungs
+            ],
+            history=history,
+            start_seconds=start_seconds,
+            train_seconds=sum(record.seconds for record in history),
+        )
+        self.rows[number] = row
+        ended = row.model_dump(mode="json", exclude={"history", "rungs", "parameters", "trial"})
+        self._ledger.add("end", number, **ended)
+        running = len(self._since) - len(self.rows)
+        self._progress.observe(list(self.rows.values()), running, len(self._overrides))
+
+
+def _pruned(last: dict[str, Any]) -> str:
+    accuracy, epoch = last["validation_accuracy"], last["epoch"]
+    return f"stopped by ASHA with {accuracy:.2%} after epoch {epoch}"

@@ -1,0 +1,171 @@
+"""A sweep on Ray Tune: warm workers, ASHA on epochs, every decision in our own ledger."""
+
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers.async_hyperband import ASHAScheduler
+from ray.tune.stopper import NoopStopper
+
+from cifar_dist.cluster.book import Book, SweepProgress
+from cifar_dist.cluster.channel import Channel
+from cifar_dist.cluster.connection import Cluster, connected, require
+from cifar_dist.cluster.failures import explained
+from cifar_dist.cluster.trial import Trial
+from cifar_dist.config import Job
+from cifar_dist.documents import SweepCost, TrialRow
+from cifar_dist.errors import ConfigError, InterruptedRunError
+from cifar_dist.runs import Ledger, Sweep
+from cifar_dist.search import Asha, Space
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What a sweep's trials came to, in the order of their numbers."""
+
+    rows: list[TrialRow]
+    cost: SweepCost
+
+
+class _Stop(tune.Stopper):
+    """Ends a sweep when it is asked to or has spent its time."""
+
+    def __init__(self, stop: Event, seconds: int | None) -> None:
+        self._stop = stop
+        self._deadline = time.monotonic() + seconds if seconds else None
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Written down by Tune and never read again, like the book.
+        return NoopStopper, ()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        """Tell Tune to start and continue nothing."""
+        spent = self._deadline is not None and time.monotonic() > self._deadline
+        return spent or self._stop.is_set()
+
+
+def sweep_trials(
+    space: Space, sweep: Sweep, job: Job, progress: SweepProgress, stop: Event
+) -> Trials:
+    """Run every trial of a space on the cluster. Raises InterruptedRunError when stopped."""
+    if (job.placement.workers or 0) > 1:
+        raise ConfigError(
+            f"placement.workers={job.placement.workers}: a trial runs on one worker; leave it out"
+        )
+    started = time.monotonic()
+    overrides = [space.overrides(number, job.recipe.seed) for number in range(space.count)]
+    rungs = _rungs(space.asha, job.recipe.epochs)
+    book = Book(overrides, rungs, Ledger(sweep, sweep.claim_attempt()), progress)
+    with connected() as cluster, tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
+        progress.located(cluster.dashboard)
+        resources = _resources(job, cluster)
+        spec = {
+            "job": job.model_dump(mode="json"),
+            "sweep": sweep.prefix,
+            "overrides": overrides,
+            "rungs": rungs,
+            "started_at": time.time(),
+        }
+        trainable = tune.with_resources(
+            tune.with_parameters(Trial, spec=spec), tune.PlacementGroupFactory([resources])
+        )
+        tuner = tune.Tuner(
+            trainable,
+            param_space={"number": tune.grid_search(list(range(space.count)))},
+            tune_config=_tune_config(space.asha, job.recipe.epochs),
+            run_config=_run_config(job, scratch, book, _Stop(stop, space.budget.seconds)),
+        )
+        _fit(tuner, Channel(sweep.prefix), stop)
+        book.close()
+    if stop.is_set():
+        raise InterruptedRunError(
+            f"sweep {sweep.prefix.rpartition('/')[2]} was interrupted with {len(book.rows)} of "
+            f"{space.count} trials ended; what they committed stays, --fresh starts it again"
+        )
+    rows = [book.rows[number] for number in sorted(book.rows)]
+    cost = SweepCost(
+        wall_seconds=time.monotonic() - started,
+        cpu_seconds=book.busy_seconds * resources["CPU"],
+        gpu_seconds=book.busy_seconds * resources.get("GPU", 0.0),
+        epochs_run=sum(row.epochs for row in rows),
+        epochs_without_pruning=len(rows) * job.recipe.epochs,
+    )
+    return Trials(rows, cost)
+
+
+def _rungs(asha: Asha | None, epochs: int) -> list[int]:
+    """Give the epochs at which ASHA decides: grace, and each reduction factor further."""
+    rungs = []
+    rung = asha.grace_epochs if asha else epochs
+    while asha and rung < epochs:
+        rungs.append(rung)
+        rung *= asha.reduction_factor
+    return rungs
+
+
+def _resources(job: Job, cluster: Cluster) -> dict[str, float]:
+    """Choose what one trial reserves: one CPU, and a GPU where there are any."""
+    placement = job.placement
+    gpus = placement.gpus_per_worker
+    if gpus is None:
+        gpus = 1.0 if cluster.gpus >= 1 else 0.0
+    cpus = placement.cpus_per_worker or 1.0
+    require(cluster, cpus, gpus)
+    return {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}
+
+
+def _tune_config(asha: Asha | None, epochs: int) -> tune.TuneConfig:
+    scheduler = None
+    if asha is not None:
+        scheduler = ASHAScheduler(
+            time_attr="epoch",
+            metric="validation_accuracy",
+            mode="max",
+            max_t=epochs,
+            grace_period=min(asha.grace_epochs, epochs),
+            reduction_factor=asha.reduction_factor,
+        )
+    return tune.TuneConfig(
+        scheduler=scheduler,
+        reuse_actors=True,
+        trial_name_creator=lambda trial: f"trial-{trial.config['number']}",
+        trial_dirname_creator=lambda trial: f"{trial.config['number']:06d}",
+    )
+
+
+def _run_config(job: Job, scratch: str, book: Book, stopper: _Stop) -> tune.RunConfig:
+    return tune.RunConfig(
+        name="sweep",
+        storage_path=scratch,
+        callbacks=[book],
+        stop=stopper,
+        failure_config=tune.FailureConfig(max_failures=job.placement.max_failures),
+        # Checkpoints are ours: with Ray's own, every stop would ask a trial for one.
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        verbose=0,
+    )
+
+
+def _fit(tuner: tune.Tuner, channel: Channel, stop: Event) -> None:
+    # In a thread of its own, where Ray leaves the interrupt signal to us.
+    channel.close()
+    with ThreadPoolExecutor(1) as thread:
+        fitted = thread.submit(tuner.fit)
+        while not fitted.done():
+            if stop.wait(_POLL_SECONDS):
+                channel.request_stop()
+                fitted.exception()
+        channel.close()
+        try:
+            fitted.result()
+        except Exception as error:
+            raise explained(error) from error

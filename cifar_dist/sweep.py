@@ -1,0 +1,71 @@
+"""A sweep's beginning and end: its identity, its winner and the one reading of the test split."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cifar_dist import __version__
+from cifar_dist.config import Job, patched
+from cifar_dist.data import Dataset
+from cifar_dist.documents import DataFacts, Evaluation, Score
+from cifar_dist.errors import RefusedError
+from cifar_dist.learner import WEIGHTS, build_model, load_weights
+from cifar_dist.loop import evaluate
+from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
+from cifar_dist.search import Space
+from cifar_dist.session import device_for, test_evaluation
+from cifar_dist.store import Store
+from cifar_dist.world import World
+
+
+def start_sweep(store: Store, space: Space, title: str, facts: DataFacts, *, again: bool) -> Sweep:
+    """Find or create the sweep of a space; a finished one is given back as it is.
+
+    Raises RefusedError for an unfinished one unless `again`.
+    """
+    asked = sweep_document(space, facts)
+    name = identity(title, fingerprint(_shaping(asked), facts.sha256))
+    sweep = Sweep(store, f"sweeps/{name}")
+    if again and sweep.exists:
+        sweep = Sweep(store, f"sweeps/{fresh(store, 'sweeps', name)}")
+    if not sweep.exists:
+        sweep.create(asked)
+    elif sweep.finished is None:
+        raise RefusedError(
+            f"sweep {name} was started before and is not finished; start it again with --fresh"
+        )
+    return sweep
+
+
+def sweep_document(space: Space, facts: DataFacts) -> dict[str, Any]:
+    """Give what a sweep's head document says: the whole space, its data and its code."""
+    return {
+        "schema": "cifar-dist/sweep/1",
+        "space": space.model_dump(mode="json"),
+        "seed": space.job.recipe.seed,
+        "data": facts.model_dump(mode="json"),
+        "code_version": __version__,
+    }
+
+
+def score_winner(run: Run, job: Job, dataset: Dataset) -> tuple[Score | None, Evaluation]:
+    """Evaluate a trial's best checkpoint on the validation and, this once, the test split."""
+    best = run.best()
+    if best is None:
+        raise RefusedError(f"{run.prefix} has no best checkpoint; run the sweep again with --fresh")
+    model = build_model(job.recipe.model, job.recipe.seed)
+    with tempfile.TemporaryDirectory(prefix="cifar-dist-") as folder:
+        run.download(best, Path(folder))
+        load_weights(model, Path(folder) / WEIGHTS)
+    model.to(device_for(patched(job, {"placement.gpus_per_worker": None}).placement))
+    validation = None
+    if dataset.validation is not None:
+        validation = evaluate(model, dataset.validation, World()).score("validation")
+    return validation, test_evaluation(evaluate(model, dataset.test, World()), dataset)
+
+
+def _shaping(asked: dict[str, Any]) -> dict[str, Any]:
+    """Give what shapes a sweep's result; where it runs and what it is called do not."""
+    space = {**asked["space"], "job": asked["space"]["job"]["recipe"]}
+    del space["description"]
+    return {"space": space, "seed": asked["seed"]}
