@@ -44,14 +44,15 @@ def parse_yaml(text: str, where: str) -> Any:
     if len(text) > _MAX_BYTES:
         raise ConfigError(f"{where}: larger than {_MAX_BYTES} bytes; a job file is small")
     try:
-        events = iter(list(yaml.parse(text, Loader=_LOADER)))
+        # One event at a time: libyaml's own time is quadratic in a depth that is refused here.
+        events = yaml.parse(text, Loader=_LOADER)
+        documents = [_value(next(events), events, where, 0) for event in events
+                     if isinstance(event, yaml.DocumentStartEvent)]  # fmt: skip
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", "not YAML")
         raise ConfigError(f"{where}{line}: {problem}; fix the YAML there") from error
-    documents = [_value(next(events), events, where, 0) for event in events
-                 if isinstance(event, yaml.DocumentStartEvent)]  # fmt: skip
     if len(documents) > 1:
         raise ConfigError(f"{where}: holds {len(documents)} documents; keep one")
     return documents[0] if documents else None
@@ -87,7 +88,7 @@ def _value(event: Any, events: Events, where: str, depth: int) -> Any:
     place = f"{where}:{event.start_mark.line + 1}"
     if isinstance(event, yaml.AliasEvent) or event.anchor:
         raise ConfigError(f"{place}: anchors and aliases are refused; write the value out")
-    if event.tag and event.tag != "!":
+    if event.tag:
         raise ConfigError(f"{place}: the tag {shown(event.tag)} is refused; write a plain value")
     if depth > _MAX_DEPTH:
         raise ConfigError(f"{place}: nested deeper than {_MAX_DEPTH} levels; flatten it")

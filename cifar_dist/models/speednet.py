@@ -50,7 +50,7 @@ class SpeedNet(nn.Module):
     def whiten(self, images: Tensor) -> None:
         """Make the stem's outputs uncorrelated, of unit variance, and mirrored by their negatives.
 
-        Takes normalized float images [N, 3, 32, 32]; 500 of them serve as well as 5,000.
+        Takes normalized float images [N, 3, 32, 32] of all classes; some hundreds are enough.
         """
         patches = F.unfold(images.double(), 2).transpose(0, 1).flatten(1)
         variances, directions = torch.linalg.eigh(torch.cov(patches).cpu())

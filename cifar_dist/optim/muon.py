@@ -13,6 +13,12 @@ from torch import Tensor
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _STEPS = 3
 
+# At their first call these import torch's whole compiler, 3.7 s of a worker's start, only to be
+# left out of compilation. Nothing is compiled here, so they are left out beforehand.
+for _method in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
+    if _plain := getattr(getattr(torch.optim.Optimizer, _method), "__wrapped__", None):
+        _plain.__dynamo_disable = _plain
+
 
 class Muon(torch.optim.Optimizer):
     """Steps groups marked `orthogonal` along their orthogonalized momentum, others along SGD's.

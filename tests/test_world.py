@@ -1,0 +1,140 @@
+"""Ranks act as one: sums, agreement and batch statistics, however unevenly images are shared."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from cifar_dist.models import MODELS
+from cifar_dist.world import World, synchronized
+from tests.processes import in_processes
+from tests.tiny import CPU
+
+SHAPES = {"2-d": (13, 5), "4-d": (13, 5, 3, 4)}
+SHARES = {
+    "even": lambda n, world: torch.arange(n)[world.rank :: world.size],
+    "uneven": lambda n, world: torch.arange(n)[: n - 1] if world.is_chief else torch.tensor([n - 1]),
+    "empty": lambda n, world: torch.arange(n) if world.is_chief else torch.arange(0),
+}
+CASES = [(shape, share) for shape in SHAPES for share in SHARES]
+
+
+def norm_of(momentum: float | None = 0.3) -> nn.BatchNorm2d:
+    """Give a batch norm with unlike weights."""
+    norm = nn.BatchNorm2d(5, momentum=momentum)
+    with torch.no_grad():
+        norm.weight.copy_(torch.linspace(0.5, 2, 5))
+        norm.bias.copy_(torch.linspace(-1, 1, 5))
+    return norm
+
+
+def images(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Draw inputs far from zero mean, and the gradients of their outputs."""
+    generator = torch.Generator().manual_seed(len(shape))
+    return tuple(3 * torch.randn(shape, generator=generator) + 5 for _ in range(2))  # type: ignore[return-value]
+
+
+def plain(shape: tuple[int, ...]) -> dict[str, Tensor]:
+    """Take two steps of torch's own batch norm on the whole batch."""
+    norm = norm_of()
+    inputs, slopes = images(shape)
+    inputs.requires_grad_()
+    inside = norm if len(shape) == 4 else nn.BatchNorm1d(5, momentum=0.3)
+    inside.load_state_dict(norm.state_dict())
+    for _ in range(2):
+        outputs = inside(inputs)
+    ((outputs * slopes).sum() / len(inputs)).backward()
+    return facts(inside, inputs, outputs)
+
+
+def facts(norm: nn.Module, inputs: Tensor, outputs: Tensor) -> dict[str, Tensor]:
+    gradients = {f"{name} gradient": each.grad for name, each in norm.named_parameters()}
+    found = {"outputs": outputs.detach(), "input gradient": inputs.grad, **norm.state_dict()}
+    return {name: value.clone() for name, value in (found | gradients).items()}  # type: ignore[union-attr]
+
+
+def shared(world: World, shape: tuple[int, ...], share: str) -> dict[str, Tensor]:
+    """Take the same steps on one rank's part, as DDP does."""
+    network = synchronized(nn.Sequential(norm_of()), CPU)
+    ddp = DistributedDataParallel(network, broadcast_buffers=False)
+    inputs, slopes = images(shape)
+    mine = SHARES[share](len(inputs), world)
+    part = inputs[mine].requires_grad_()
+    with ddp.no_sync():
+        ddp(part)
+    outputs = ddp(part)
+    ((outputs * slopes[mine]).sum() * world.size / len(inputs)).backward()
+    found = facts(network[0], part, outputs)
+    found["input gradient"] /= world.size
+    return {"mine": mine, **found}
+
+
+def act(world: World, folder: Path) -> dict[str, Any]:
+    """Give what one rank sees of everything that ranks do together."""
+    found: dict[str, Any] = {f"{a} {b}": shared(world, SHAPES[a], b) for a, b in CASES}
+    found["sum"] = world.add(torch.tensor([1.0, world.rank]))
+    found["agreed"] = world.agree({"rank": world.rank, "none": None})
+    module = nn.BatchNorm2d(2)
+    module.running_mean.fill_(world.rank + 7)
+    module.num_batches_tracked.fill_(world.rank + 3)
+    world.align(module)
+    found["aligned"] = [module.running_mean, module.num_batches_tracked]
+    return found
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def ranks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    return in_processes(request.param, tmp_path_factory.mktemp("ranks"), act)
+
+
+@pytest.mark.parametrize(("shape", "share"), CASES)
+def test_synchronized_statistics_are_those_of_the_whole_batch(
+    ranks: list[Any], shape: str, share: str
+) -> None:
+    expected = plain(SHAPES[shape])
+    seen = []
+    for rank in ranks:
+        found = rank[f"{shape} {share}"]
+        mine = found.pop("mine")
+        seen += mine.tolist()
+        for name in expected:
+            wanted = expected[name][mine] if name in {"outputs", "input gradient"} else expected[name]
+            torch.testing.assert_close(found[name], wanted, rtol=1e-5, atol=1e-5, msg=name)
+    assert sorted(seen) == list(range(13))
+
+
+def test_a_sum_is_over_all_ranks(ranks: list[Any]) -> None:
+    size = len(ranks)
+    assert all(rank["sum"].tolist() == [size, sum(range(size))] for rank in ranks)
+
+
+def test_all_ranks_agree_with_the_chief(ranks: list[Any]) -> None:
+    assert all(rank["agreed"] == {"rank": 0, "none": None} for rank in ranks)
+
+
+def test_buffers_become_the_chiefs(ranks: list[Any]) -> None:
+    assert all(rank["aligned"][0].tolist() == [7, 7] for rank in ranks)
+    assert all(rank["aligned"][1].item() == 3 for rank in ranks)
+
+
+def test_one_process_alone_is_a_world() -> None:
+    world, tensor = World(), torch.ones(2)
+    assert world.is_chief
+    assert world.add(tensor) is tensor
+    assert world.agree("x") == "x"
+    world.align(nn.BatchNorm2d(2))
+
+
+@pytest.mark.parametrize("name", MODELS.names)
+def test_a_synchronized_model_keeps_its_state_keys_and_its_evaluation(name: str) -> None:
+    torch.manual_seed(0)
+    model = MODELS.build({"name": name}).eval()
+    inputs = torch.randn(4, 3, 32, 32)
+    keys, expected = list(model.state_dict()), model(inputs)
+    model = synchronized(model, CPU)
+    assert list(model.state_dict()) == keys
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    torch.testing.assert_close(model.eval()(inputs), expected)
