@@ -15,6 +15,7 @@ from cifar_dist.documents import Document, EpochRecord, Evaluation, Score, best_
 from cifar_dist.errors import DeviceError, RunError
 from cifar_dist.learner import WEIGHTS, Learner, load_weights
 from cifar_dist.loop import Outcome, Tick, epochs, evaluate
+from cifar_dist.machine import owned_cpus
 from cifar_dist.precision import Arithmetic
 from cifar_dist.probe import probe
 from cifar_dist.report.evaluation import evaluation
@@ -176,6 +177,17 @@ class Session:
 def test_evaluation(outcome: Outcome, dataset: Dataset) -> Evaluation:
     """Give the full evaluation of the test split."""
     return evaluation("test", outcome.confusion, outcome.loss, dataset.classes)
+
+
+def usable_gpus() -> int:
+    """Count the GPUs that this process can use."""
+    return torch.cuda.device_count()
+
+
+def train_here(job: Job, run: Run, observer: Observer) -> Result:
+    """Train in this process alone, on all CPUs that it owns."""
+    torch.set_num_threads(owned_cpus())
+    return train_session(job, run, World(), observer)
 
 
 def train_session(job: Job, run: Run, world: World, observer: Observer) -> Result:

@@ -8,10 +8,11 @@ import pytest
 from cifar_dist.config import Job
 from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
+from tests.checkpoints import place, run
 from tests.stores import s3_environment, simulated_s3, store
 from tests.tiny import make_job
 
-__all__ = ["s3_environment", "simulated_s3", "store"]
+__all__ = ["place", "run", "s3_environment", "simulated_s3", "store"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -148,22 +148,17 @@ class _Local:
 
 
 def _train_here(job: "Job", run: "Run", progress: TrainingProgress, stop: Event) -> "Result":
-    import torch
+    from cifar_dist.session import train_here
 
-    from cifar_dist.machine import owned_cpus
-    from cifar_dist.session import train_session
-    from cifar_dist.world import World
-
-    torch.set_num_threads(owned_cpus())
-    return train_session(job, run, World(), _Local(progress, stop))
+    return train_here(job, run, _Local(progress, stop))
 
 
 def _in_process(job: "Job") -> bool:
     if job.placement.workers is not None:
         return job.placement.workers == 0
-    import torch
+    from cifar_dist.session import usable_gpus
 
-    return "RAY_ADDRESS" not in os.environ and torch.cuda.device_count() <= 1
+    return "RAY_ADDRESS" not in os.environ and usable_gpus() <= 1
 
 
 def summary(document: "TrainDocument") -> str:

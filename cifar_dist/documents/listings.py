@@ -1,0 +1,104 @@
+"""What the zoo, the data sources and a store hold."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from cifar_dist.documents.document import Document, Split
+from cifar_dist.documents.results import DataFacts
+
+
+class LayerRow(Document):
+    """One row of a layer table, in torchsummary's order."""
+
+    index: int
+    type: str
+    output_shape: list[int]
+    """Without the batch dimension."""
+    parameters: int
+    multiply_accumulates: int
+
+
+class FieldRow(Document):
+    """One row of a receptive-field table."""
+
+    layer: str
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    size: int
+    jump: int
+    field: int
+
+
+class ModelDocument(Document):
+    """One architecture of the zoo."""
+
+    name: str
+    description: str
+    parameters: int
+    multiply_accumulates: int
+    """For one 32×32 image."""
+    options: dict[str, Any]
+    layers: list[LayerRow] = Field(default_factory=list)
+    receptive_field: list[FieldRow] = Field(default_factory=list)
+    megabytes: dict[str, float] = Field(default_factory=dict)
+    """The footer of a torchsummary table: input, activations, parameters, total."""
+
+
+class ModelsDocument(Document):
+    """The zoo."""
+
+    schema_: Annotated[Literal["cifar-dist/models/1"], Field(alias="schema")] = (
+        "cifar-dist/models/1"
+    )
+    models: list[ModelDocument]
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class SplitStatistics(Document):
+    """Pixel statistics of one split, per channel, of pixels scaled to 0…1."""
+
+    split: Split
+    images: int
+    shape: list[int]
+    min: list[float]
+    max: list[float]
+    mean: list[float]
+    std: list[float]
+    variance: list[float]
+    class_counts: dict[str, int]
+
+
+class DataDocument(Document):
+    """A prepared data source."""
+
+    schema_: Annotated[Literal["cifar-dist/data/1"], Field(alias="schema")] = "cifar-dist/data/1"
+    data: DataFacts
+    splits: list[SplitStatistics]
+    cache: str
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class ArtifactRow(Document):
+    """One object in a store."""
+
+    key: str
+    bytes: int
+    sha256: str | None = None
+    verdict: str | None = None
+
+
+class ArtifactsDocument(Document):
+    """What a store holds, or what was fetched or verified."""
+
+    schema_: Annotated[Literal["cifar-dist/artifacts/1"], Field(alias="schema")] = (
+        "cifar-dist/artifacts/1"
+    )
+    store: str
+    artifacts: list[ArtifactRow]
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
