@@ -43,7 +43,10 @@ test-full: dev ## Run the tests that need all of CIFAR-10 (CIFAR_DIST_FULL_DATA=
 	$(BIN)/python -m pytest -m full
 
 test-s3: dev ## Run the store's contract against a real S3 server, versitygw
-	deploy/versitygw $(BIN)/python -m pytest tests/test_store.py
+	@folder=$$(mktemp -d); mkfifo $$folder/exports; \
+	deploy/versitygw $$folder/objects > $$folder/exports & server=$$!; \
+	trap "kill $$server; rm -r $$folder" EXIT; eval "$$(cat $$folder/exports)"; \
+	$(BIN)/python -m pytest tests/test_store.py tests/test_runs.py tests/test_checkpoints.py
 
 check: dev ## Lint, types, layers, sizes, schema: what CI and pre-commit call
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from cifar_dist.runs import (
 )
 from cifar_dist.runs.seal import sealed
 from cifar_dist.store import Store
-from tests.checkpoints import DAMAGE, commit, flip, state
+from tests.checkpoints import DAMAGE, commit, flip, state, truncate
 
 
 def test_a_checkpoint_comes_back_with_its_facts(store: Store, tmp_path: Path) -> None:

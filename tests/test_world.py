@@ -19,7 +19,7 @@ CASES = [(shape, share) for shape in SHAPES for share in SHARES]
 
 
 def share_of(share: str, world: World) -> Tensor:
-    """Give the 13 images' indices that are a rank's: its turn's, one in six, or all to the chief."""
+    """Give a rank's of 13 indices: by turns, two to the chief, or all to the chief."""
     if share == "even":
         return torch.arange(13)[world.rank :: world.size]
     cut = 2 if share == "uneven" else 13
