@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from cifar_dist.config import Job
 from cifar_dist.data import Dataset
@@ -22,6 +23,12 @@ def dataset_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CIFAR_DIST_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    # Tiny tensors gain nothing from threads, and on a busy machine each step waits for them.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

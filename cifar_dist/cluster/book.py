@@ -34,6 +34,9 @@ class Book(tune.Callback):
         self._ledger, self._progress = ledger, progress
         self.rows: dict[int, TrialRow] = {}
         self.busy_seconds = 0.0
+        self.interrupted = False
+        self.ended_by: str | None = None
+        """Why trials that were still running ended, if not by ASHA."""
         self._histories: dict[int, list[EpochRecord]] = {}
         self._since: dict[int, float] = {}
 
@@ -70,10 +73,10 @@ class Book(tune.Callback):
         """Note how a trial ended."""
         last = trial.last_result or {}
         state, reason = last.get("state", "failed"), last.get("reason")
-        if state == "interrupted":
+        if state == "interrupted" or (state == "running" and self.interrupted):
             return
         if state == "running":
-            state, reason = "pruned", _pruned(last)
+            state, reason = "pruned", self.ended_by or _pruned(last)
         self._close(trial.config["number"], state, reason, last.get("start_seconds"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

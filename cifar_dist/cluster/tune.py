@@ -18,7 +18,7 @@ from cifar_dist.cluster.failures import explained
 from cifar_dist.cluster.trial import Trial
 from cifar_dist.config import Job
 from cifar_dist.documents import SweepCost, TrialRow
-from cifar_dist.errors import ConfigError, InterruptedRunError
+from cifar_dist.errors import ConfigError, InterruptedRunError, RunError
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.search import Asha, Space
 
@@ -36,9 +36,9 @@ class Trials:
 class _Stop(tune.Stopper):
     """Ends a sweep when it is asked to or has spent its time."""
 
-    def __init__(self, stop: Event, seconds: int | None) -> None:
-        self._stop = stop
-        self._deadline = time.monotonic() + seconds if seconds else None
+    def __init__(self, book: Book, stop: Event, seconds: int | None) -> None:
+        self._book, self._stop, self._seconds = book, stop, seconds
+        self._started = time.monotonic()
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Written down by Tune and never read again, like the book.
@@ -49,8 +49,11 @@ class _Stop(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Tell Tune to start and continue nothing."""
-        spent = self._deadline is not None and time.monotonic() > self._deadline
-        return spent or self._stop.is_set()
+        if self._stop.is_set():
+            self._book.interrupted = True
+        elif self._seconds and time.monotonic() - self._started > self._seconds:
+            self._book.ended_by = f"the sweep's budget of {self._seconds} s was spent"
+        return self._book.interrupted or self._book.ended_by is not None
 
 
 def sweep_trials(
@@ -63,43 +66,63 @@ def sweep_trials(
         )
     started = time.monotonic()
     overrides = [space.overrides(number, job.recipe.seed) for number in range(space.count)]
-    rungs = _rungs(space.asha, job.recipe.epochs)
+    epochs = [changes.get("recipe.epochs", job.recipe.epochs) for changes in overrides]
+    rungs = _rungs(space.asha, max(epochs))
     book = Book(overrides, rungs, Ledger(sweep, sweep.claim_attempt()), progress)
+    stopper = _Stop(book, stop, space.budget.seconds)
     with connected() as cluster, tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
         progress.located(cluster.dashboard)
         resources = _resources(job, cluster)
-        spec = {
-            "job": job.model_dump(mode="json"),
-            "sweep": sweep.prefix,
-            "overrides": overrides,
-            "rungs": rungs,
-            "started_at": time.time(),
-        }
-        trainable = tune.with_resources(
-            tune.with_parameters(Trial, spec=spec), tune.PlacementGroupFactory([resources])
-        )
         tuner = tune.Tuner(
-            trainable,
+            _trainable(job, sweep, overrides, rungs, resources),
             param_space={"number": tune.grid_search(list(range(space.count)))},
-            tune_config=_tune_config(space.asha, job.recipe.epochs),
-            run_config=_run_config(job, scratch, book, _Stop(stop, space.budget.seconds)),
+            tune_config=_tune_config(space.asha, max(epochs)),
+            run_config=_run_config(job, scratch, book, stopper),
         )
         _fit(tuner, Channel(sweep.prefix), stop)
         book.close()
-    if stop.is_set():
-        raise InterruptedRunError(
-            f"sweep {sweep.prefix.rpartition('/')[2]} was interrupted with {len(book.rows)} of "
-            f"{space.count} trials ended; what they committed stays, --fresh starts it again"
-        )
-    rows = [book.rows[number] for number in sorted(book.rows)]
+    rows = _ended_rows(book, sweep, space.count)
     cost = SweepCost(
         wall_seconds=time.monotonic() - started,
         cpu_seconds=book.busy_seconds * resources["CPU"],
         gpu_seconds=book.busy_seconds * resources.get("GPU", 0.0),
         epochs_run=sum(row.epochs for row in rows),
-        epochs_without_pruning=len(rows) * job.recipe.epochs,
+        epochs_without_pruning=sum(epochs[row.trial] for row in rows),
     )
     return Trials(rows, cost)
+
+
+def _ended_rows(book: Book, sweep: Sweep, count: int) -> list[TrialRow]:
+    name = sweep.prefix.rpartition("/")[2]
+    if book.interrupted:
+        raise InterruptedRunError(
+            f"sweep {name} was interrupted with {len(book.rows)} of {count} trials ended; "
+            "what they committed stays, --fresh starts it again"
+        )
+    if not book.rows:
+        raise RunError(f"no trial of sweep {name} ended in time; raise budget.seconds")
+    return [book.rows[number] for number in sorted(book.rows)]
+
+
+def _trainable(
+    job: Job,
+    sweep: Sweep,
+    overrides: list[dict[str, Any]],
+    rungs: list[int],
+    resources: dict[str, float],
+) -> type[tune.Trainable]:
+    spec = {
+        "job": job.model_dump(mode="json"),
+        "sweep": sweep.prefix,
+        "overrides": overrides,
+        "rungs": rungs,
+        "started_at": time.time(),
+    }
+    bundle = tune.PlacementGroupFactory([resources])
+    trainable: type[tune.Trainable] = tune.with_resources(
+        tune.with_parameters(Trial, spec=spec), bundle
+    )
+    return trainable
 
 
 def _rungs(asha: Asha | None, epochs: int) -> list[int]:
