@@ -10,10 +10,6 @@ from torch import Tensor
 from cifar_dist import documents, seeds
 from cifar_dist.errors import DataError
 
-CLASSES = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
-
 # Over the 50,000 training images of the original archive, pixels scaled to 0…1, rounded from
 # mean (0.49139968, 0.48215827, 0.44653124) and std (0.24703233, 0.24348505, 0.26158768).
 MEAN = (0.491400, 0.482158, 0.446531)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,7 @@ class Learner:
         device = arithmetic.device
         self.pixels, self.labels = train.pixels.to(device), train.labels.to(device)
         self.model = self._prepared(build_model(recipe.model, recipe.seed))
-        self._network = (
-            DistributedDataParallel(self.model, broadcast_buffers=False)
-            if self.world.size > 1
-            else self.model
-        )
+        self._network = _shared(self.model) if self.world.size > 1 else self.model
         self.optimizer = OPTIMIZERS.build(recipe.optimizer.model_dump(), self.model)
         self._schedule = SCHEDULES.build(recipe.schedule.model_dump())
         self._policy = Policy([component.model_dump() for component in recipe.augmentation])
@@ -175,6 +172,13 @@ class Learner:
     def _empty_tally(self) -> Tensor:
         # Loss, correct and count of this rank's images; float64 counts exactly and sums stably.
         return torch.zeros(3, dtype=torch.float64, device=self.pixels.device)
+
+
+def _shared(model: nn.Module) -> nn.Module:
+    with warnings.catch_warnings():
+        # Its successor `forward_sync_buffers` is not in every torch that we support.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        return DistributedDataParallel(model, broadcast_buffers=False)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

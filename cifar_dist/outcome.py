@@ -22,7 +22,7 @@ from cifar_dist.documents import (
 from cifar_dist.errors import RefusedError
 from cifar_dist.learner import WEIGHTS
 from cifar_dist.machine import owned_cpus
-from cifar_dist.report import write_run, write_sweep
+from cifar_dist.report.files import write_run, write_sweep
 from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
 from cifar_dist.search import Space
 from cifar_dist.session import Result

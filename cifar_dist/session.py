@@ -1,6 +1,7 @@
 """One rank's part in a run: it resumes, trains, commits every epoch and evaluates."""
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,6 +64,12 @@ def device_for(placement: Placement) -> torch.device:
             f"{torch.cuda.device_count()} GPUs); check the driver with nvidia-smi, or set it to 0"
         )
     return torch.device("cpu")
+
+
+def check_device(placement: Placement) -> None:
+    """Raise DeviceError if this machine lacks the GPUs asked for; a cluster looks at its own."""
+    if "RAY_ADDRESS" not in os.environ:
+        device_for(placement)
 
 
 def recipe_data(job: Job) -> Dataset:

@@ -10,10 +10,11 @@ from cifar_dist.config import Job
 from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
 from tests.checkpoints import place, run
+from tests.commands import folder, program
 from tests.stores import s3_environment, simulated_s3, store
 from tests.tiny import make_job
 
-__all__ = ["place", "run", "s3_environment", "simulated_s3", "store"]
+__all__ = ["folder", "place", "program", "run", "s3_environment", "simulated_s3", "store"]
 
 
 @pytest.fixture(scope="session", autouse=True)

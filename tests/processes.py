@@ -1,6 +1,7 @@
 """Several gloo processes of this machine, each a rank of one world."""
 
 import multiprocessing
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch.multiprocessing.spawn import start_processes
 from cifar_dist.world import World
 
 # Torch is imported once, by the server that all ranks of all worlds are forked from.
-multiprocessing.set_forkserver_preload(["cifar_dist.session"])
+multiprocessing.set_forkserver_preload(["cifar_dist.session", "torch._dynamo"])
 
 
 def in_processes(size: int, folder: Path, work: Callable[[World, Path], Any]) -> list[Any]:
@@ -22,6 +23,7 @@ def in_processes(size: int, folder: Path, work: Callable[[World, Path], Any]) ->
 
 
 def _rank(rank: int, work: Callable[[World, Path], Any], size: int, folder: Path) -> None:
+    warnings.simplefilter("error")
     torch.set_num_threads(1)
     meeting = (folder / "meeting").as_uri()
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)

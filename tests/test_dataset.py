@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_dist.data import CLASSES, Dataset
+from cifar_dist.data import Dataset
 from cifar_dist.dataset import cache as caches
 from cifar_dist.dataset import open_dataset, prepare, sources, synthetic
-from cifar_dist.dataset.arrays import ARRAYS
+from cifar_dist.dataset.arrays import ARRAYS, CLASSES
 from cifar_dist.dataset.files import read_tar
 from cifar_dist.errors import DataError
 from tests.trees import TREE, write_tar, write_tree

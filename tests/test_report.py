@@ -14,8 +14,8 @@ from PIL import Image
 
 from cifar_dist.config import dump_yaml, parse_yaml
 from cifar_dist.documents import EpochRecord, TrainDocument, TuneDocument
-from cifar_dist.report import write_run, write_sweep
 from cifar_dist.report.evaluation import evaluation, interval, most_confused, noise
+from cifar_dist.report.files import write_run, write_sweep
 from cifar_dist.report.page import run_page, sections, sweep_page
 from cifar_dist.report.rungs import rungs
 from cifar_dist.report.verdict import ranked, run_verdict, sweep_verdict

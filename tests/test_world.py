@@ -64,7 +64,7 @@ def facts(norm: nn.Module, inputs: Tensor, outputs: Tensor) -> dict[str, Tensor]
 def shared(world: World, shape: tuple[int, ...], share: str) -> dict[str, Tensor]:
     """Take the same steps on one rank's part, as DDP does."""
     network = synchronized(nn.Sequential(norm_of()), CPU)
-    ddp = DistributedDataParallel(network, broadcast_buffers=False)
+    ddp = DistributedDataParallel(network)
     inputs, slopes = images(shape)
     mine = share_of(share, world)
     part = inputs[mine].requires_grad_()

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from cifar_dist.data import CLASSES
+from cifar_dist.dataset.arrays import CLASSES
 
 Mode = Literal["w", "w:xz", "w:gz"]
 _MODES: dict[str, Mode] = {".tar": "w", ".xz": "w:xz", ".gz": "w:gz"}

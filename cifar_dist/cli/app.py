@@ -1,16 +1,21 @@
 """The program: its commands, and how an error becomes one message and an exit code."""
 
+import errno
+import io
 import logging
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from cifar_dist import __version__, logs
 from cifar_dist.cli import artifacts, data, models, schema, train, tune
-from cifar_dist.errors import CifarDistError
+from cifar_dist.errors import CifarDistError, StoreError
+
+_LINES = 20  # problems that are told at once
 
 # Typer brings its own copy of click or uses the installed one; this is the root of either.
 _ClickError: Any = typer.BadParameter.__mro__[2]
@@ -40,6 +45,7 @@ def main() -> None:
     # Read once, when torch loads OpenMP: bounded spinning costs nothing on idle CPUs, while an
     # endless spin loses most of a CPU that is shared.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    _open_streams()
     debug = "--debug" in sys.argv
     logs.configure(logging.DEBUG if debug else logging.INFO)
     try:
@@ -57,24 +63,56 @@ def main() -> None:
 def _explain(error: Exception) -> int:
     """Print one short message and give the exit code."""
     if isinstance(error, CifarDistError):
-        print(f"cifar-dist: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     if isinstance(error, _ClickError):
-        print(f"cifar-dist: {error.format_message()}", file=sys.stderr)
+        _complain(_usage(error))
         return 2
     if isinstance(error, typer.Abort):
         return 130
     if isinstance(error, BrokenPipeError):
-        return 0
+        return 0  # nothing is left to tell a reader that has gone, such as `head`
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _complain(f"{error.strerror}: {error.filename or 'output'}; make room or write elsewhere")
+        return StoreError.exit_code
     what = f"{type(error).__name__}: {error}".partition("\n")[0]
-    print(f"cifar-dist: this is a bug of ours ({what}); run again with --debug", file=sys.stderr)
+    _complain(f"this is a bug of ours ({what}); run again with --debug")
     return 1
 
 
+def _usage(error: Any) -> str:
+    text = str(error.format_message()).removesuffix(".")
+    if text.startswith("Usage:"):  # what is printed where a command is missing
+        return f"a command is missing\n{text}"
+    context = getattr(error, "ctx", None)
+    return f"{text} (see `{context.command_path if context else 'cifar-dist'} --help`)"
+
+
+def _complain(message: str) -> None:
+    """Print on stderr what is wrong, without what would steer a terminal."""
+    lines = message.splitlines()
+    if len(lines) > _LINES:
+        lines[_LINES:] = [f"… and {len(lines) - _LINES} more like these"]
+    text = "\n".join(lines)
+    printable = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    print(f"cifar-dist: {printable}", file=sys.stderr)
+
+
+def _open_streams() -> None:
+    """Make output possible whatever the caller closed and whichever letters its locale has."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _flushed(code: int) -> int:
-    # A reader such as `head` may have gone; nothing is left to tell it.
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        # What is left in the buffer would fail again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or _explain(error)
     return code

@@ -46,7 +46,7 @@ def _ls(
         rows = artifacts(opened, name)
     else:
         rows = [
-            ArtifactRow(key=f"{row.kind}/{row.id}", bytes=0, verdict=row.state)
+            ArtifactRow(key=f"{row.kind}/{row.id}", bytes=row.bytes, verdict=row.state)
             for row in list_runs(opened)
         ]
     _emit(opened.uri, rows, json)

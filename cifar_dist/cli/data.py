@@ -7,12 +7,12 @@ import typer
 
 from cifar_dist.cli import options
 from cifar_dist.cli.output import emit
-from cifar_dist.errors import RefusedError
+from cifar_dist.errors import ConfigError, RefusedError
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="sample, synthetic or a path.")]
 Output = Annotated[Path, typer.Option("--output", help="PNG file to write.")]
 Fraction = Annotated[float, typer.Option("--validation-fraction", min=0, max=0.5)]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the split.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the split.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,11 +24,16 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def _prepare(source: Source = "sample", debug: options.Debug = False) -> None:
+def _prepare(
+    source: Source = "sample", json: options.Json = False, debug: options.Debug = False
+) -> None:
     """Bring a source into the verified cache and print where it lies."""
-    from cifar_dist.dataset import prepare
+    from cifar_dist.dataset import open_dataset, prepare
+    from cifar_dist.documents import DataDocument
 
-    print(prepare(source))
+    cache = str(prepare(source))
+    facts = open_dataset(source, validation_fraction=0, seed=0).facts()
+    emit(DataDocument(data=facts, splits=[], cache=cache), lambda document: document.cache, json)
 
 
 def _stats(
@@ -55,15 +60,27 @@ def _stats(
 
 
 def _show(
-    source: Source = "sample", output: Output = Path("sheet.png"), debug: options.Debug = False
+    source: Source = "sample",
+    output: Output = Path("sheet.png"),
+    json: options.Json = False,
+    debug: options.Debug = False,
 ) -> None:
     """Write a labeled contact sheet, one row for each class."""
     from cifar_dist.dataset import open_dataset
+    from cifar_dist.documents import ArtifactRow, ArtifactsDocument
     from cifar_dist.report.contact_sheet import contact_sheet
+    from cifar_dist.store.disk import chunks, copy, reported
 
-    if output.exists():
-        raise RefusedError(f"{output} exists; remove it or choose another --output")
+    with reported(str(output)):
+        if output.exists():
+            raise RefusedError(f"{output} exists; remove it or choose another --output")
+    if not output.parent.is_dir():
+        raise ConfigError(f"--output {output}: there is no folder {output.parent}; make it first")
     dataset = open_dataset(source, validation_fraction=0, seed=0)
     pixels, labels = dataset.train.pixels.numpy(), dataset.train.labels.numpy()
-    contact_sheet(pixels, labels, dataset.classes, output)
-    print(output)
+    with reported(str(output)):
+        contact_sheet(pixels, labels, dataset.classes, output)
+        written = copy(chunks(output), len)
+    row = ArtifactRow(key=output.name, bytes=written.bytes, sha256=written.sha256)
+    folder = str(output.parent.absolute())
+    emit(ArtifactsDocument(store=folder, artifacts=[row]), lambda document: str(output), json)

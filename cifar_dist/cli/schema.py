@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("schema")(_schema)
 
 
-def _schema(name: Name, debug: options.Debug = False) -> None:
+def _schema(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
     """Print the JSON Schema of a job, of its components, or of a result document."""
     print(jsonlib.dumps(_named(name), indent=2))
 

@@ -11,7 +11,7 @@ import typer
 from cifar_dist.cli import options
 from cifar_dist.cli.interrupts import stop_on_interrupt
 from cifar_dist.cli.output import TrainingProgress, emit, say
-from cifar_dist.errors import CifarDistError, InterruptedRunError, RunError
+from cifar_dist.errors import ConfigError, DataError, InterruptedRunError, RunError
 
 if TYPE_CHECKING:
     from cifar_dist.config import Job
@@ -50,6 +50,8 @@ def _train(
     debug: options.Debug = False,
 ) -> None:
     """Train one classifier; what it came to lies in the store, as checkpoints and a report."""
+    if fresh and resume:
+        raise ConfigError("--fresh starts again and --resume continues; give one of them")
     flags = {
         "recipe.model.name": model,
         "recipe.epochs": epochs,
@@ -79,34 +81,53 @@ def _resume(
 
     found = locate(open_store(store or options.DEFAULT_STORE), run)
     if not isinstance(found, Run):
-        raise CifarDistError(f"{run} is a sweep; only runs can be resumed, start it with --fresh")
+        raise ConfigError(f"{run} is a sweep; only runs can be resumed, start it with --fresh")
     job = patched(parse_job(found.document["job"]), {"store": found.store.uri})
     if workers is not None:
         job = patched(job, {"placement.workers": workers})
+    if found.finished is None:
+        _check_unchanged(job, found)
     _conclude(_finished(job, found), json)
+
+
+def _check_unchanged(job: "Job", run: "Run") -> None:
+    from cifar_dist.session import check_device, recipe_data
+
+    check_device(job.placement)
+    if recipe_data(job).sha256 != run.document["data"]["sha256"]:
+        raise DataError(
+            f"the images of {job.recipe.data} changed since {run.prefix} began; bring them back, "
+            "or train on the new ones with `cifar-dist train`"
+        )
 
 
 def run_job(job: "Job", *, again: bool, resume: bool) -> "TrainDocument":
     """Train a job to its end; a finished run is given back as it is."""
     from cifar_dist.config import patched
-    from cifar_dist.outcome import start_run
-    from cifar_dist.session import recipe_data
+    from cifar_dist.dataset import find
     from cifar_dist.store import open_store
 
     store = open_store(job.store)
     job = patched(job, {"store": store.uri})
+    find(job.recipe.data)
+
+    from cifar_dist.outcome import start_run
+    from cifar_dist.session import check_device, recipe_data
+
+    check_device(job.placement)
     run = start_run(store, job, recipe_data(job).facts(), again=again, resume=resume)
     return _finished(job, run)
 
 
 def _finished(job: "Job", run: "Run") -> "TrainDocument":
     from cifar_dist.documents import DataFacts, TrainDocument
-    from cifar_dist.outcome import publish_run
 
     name = run.prefix.rpartition("/")[2]
     if run.finished is not None:
         say(f"run {name} is finished; this is its result (--fresh runs it again)")
         return TrainDocument.model_validate(run.finished)
+    from cifar_dist.outcome import publish_run
+
     say(f"run {name} in {run.store.uri}")
     started = time.monotonic()
     result = _trained(job, run)

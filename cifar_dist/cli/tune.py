@@ -47,10 +47,9 @@ def _tune(
     debug: options.Debug = False,
 ) -> None:
     """Search a space with ASHA; the winner by validation is tested once and kept."""
+    from cifar_dist.dataset import find
     from cifar_dist.search import Space, space_path
-    from cifar_dist.session import recipe_data
     from cifar_dist.store import open_store
-    from cifar_dist.sweep import start_sweep
 
     path = space_path(space)
     flags = {
@@ -64,6 +63,12 @@ def _tune(
     final = _final(asked.job, final_epochs, refit)
     opened = open_store(asked.job.store)
     asked = asked.changed({"store": opened.uri}, None)
+    find(asked.job.recipe.data)
+
+    from cifar_dist.session import check_device, recipe_data
+    from cifar_dist.sweep import start_sweep
+
+    check_device(asked.job.placement)
     facts = recipe_data(asked.job).facts()
     title = asked.job.name or path.stem.replace("_", "-").lower()
     sweep = start_sweep(opened, asked, title, facts, again=fresh)
@@ -84,15 +89,16 @@ def _final(job: "Job", epochs: int | None, refit: bool) -> dict[str, Any]:
 
 
 def _finish(sweep: "Sweep", space: "Space", final: dict[str, Any], json: bool) -> None:
-    from cifar_dist.cluster.tune import sweep_trials
     from cifar_dist.documents import TuneDocument
-    from cifar_dist.outcome import publish_sweep
 
     name = sweep.prefix.rpartition("/")[2]
     if sweep.finished is not None:
         say(f"sweep {name} is finished; this is its result (--fresh runs it again)")
         document = TuneDocument.model_validate(sweep.finished)
     else:
+        from cifar_dist.cluster.tune import sweep_trials
+        from cifar_dist.outcome import publish_sweep
+
         say(f"sweep {name} in {sweep.store.uri}: {space.count} trials")
         progress = SweepProgress()
         with stop_on_interrupt() as stop:

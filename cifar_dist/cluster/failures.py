@@ -10,20 +10,26 @@ from cifar_dist.errors import CifarDistError, RunError
 
 def explained(error: Exception) -> Exception:
     """Give the deliberate error behind one of Ray's, a RunError naming its cause, or it itself."""
-    if isinstance(error, CifarDistError):
-        return error
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, CifarDistError):
-            return cause
+    found = deliberate(error)
+    if found is not None:
+        return found
     if not isinstance(error, ControllerError | WorkerGroupError | RayActorError | RayTaskError):
         return error
-    last = causes[-1]
-    what = str(last).strip().splitlines() or [""]
     return RunError(
-        f"the workers failed and no retry is left ({type(last).__name__}: {what[-1][:200]}); "
-        "what is committed can be resumed"
+        f"the workers failed and no retry is left ({brief(error)}); what is committed can be resumed"
     )
+
+
+def deliberate(error: BaseException) -> CifarDistError | None:
+    """Give the error of ours behind one of Ray's, if there is one."""
+    return next((cause for cause in _causes(error) if isinstance(cause, CifarDistError)), None)
+
+
+def brief(error: BaseException) -> str:
+    """Name the innermost cause in one line."""
+    *_, last = _causes(error)
+    lines = str(last).strip().splitlines() or ["no message"]
+    return f"{type(last).__name__}: {lines[-1][:200]}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

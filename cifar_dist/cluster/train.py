@@ -1,19 +1,19 @@
 """One run over Ray Train workers: the driver's side and the worker's."""
 
 import tempfile
-import time
+import uuid
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any, Protocol
 
 import ray.train
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import Cluster, connected, require
-from cifar_dist.cluster.failures import explained
+from cifar_dist.cluster.driver import followed
+from cifar_dist.cluster.failures import deliberate
 from cifar_dist.config import Job, parse_job, patched
 from cifar_dist.documents import EpochRecord
 from cifar_dist.runs import Run
@@ -21,7 +21,6 @@ from cifar_dist.session import Result, train_session
 from cifar_dist.store import open_store
 from cifar_dist.world import World
 
-_POLL_SECONDS = 0.2
 _CONTROLLER_FAILURES = 5
 
 
@@ -39,25 +38,19 @@ def train(job: Job, run: Run, progress: Progress, stop: Event) -> Result:
     """
     with connected() as cluster:
         job = placed(job, cluster)
-        channel = Channel(run.prefix)
-        channel.close()
-        with (
-            tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch,
-            ThreadPoolExecutor(1) as thread,
-        ):
-            trainer = _trainer(job, run, scratch)
-            fitted = thread.submit(trainer.fit)
-            while not fitted.done():
-                if stop.is_set():
-                    channel.request_stop()
-                _show(channel, progress)
-                time.sleep(_POLL_SECONDS)
+        channel = Channel(f"{run.prefix}/{uuid.uuid4().hex}")
+
+        def poll() -> None:
+            if stop.is_set():
+                channel.request_stop()
             _show(channel, progress)
-            channel.close()
+
+        with tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
             try:
-                return Result.model_validate(fitted.result().return_value)
-            except Exception as error:
-                raise explained(error) from error
+                fitted = followed(_trainer(job, run, channel, scratch).fit, poll)
+            finally:
+                channel.close()
+    return Result.model_validate(fitted.return_value)
 
 
 def placed(job: Job, cluster: Cluster) -> Job:
@@ -84,12 +77,16 @@ def placed(job: Job, cluster: Cluster) -> Job:
     )
 
 
-def _trainer(job: Job, run: Run, scratch: str) -> TorchTrainer:
+def _trainer(job: Job, run: Run, channel: Channel, scratch: str) -> TorchTrainer:
     placement = job.placement
     resources = {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     return TorchTrainer(
         _work,
-        train_loop_config={"job": job.model_dump(mode="json"), "prefix": run.prefix},
+        train_loop_config={
+            "job": job.model_dump(mode="json"),
+            "prefix": run.prefix,
+            "channel": channel.name,
+        },
         torch_config=TorchConfig(timeout_s=placement.collective_timeout_seconds),
         scaling_config=ScalingConfig(
             num_workers=placement.workers,
@@ -104,8 +101,21 @@ def _trainer(job: Job, run: Run, scratch: str) -> TorchTrainer:
                 max_failures=placement.max_failures,
                 controller_failure_limit=_CONTROLLER_FAILURES,
             ),
+            callbacks=[_NoRetry()],
         ),
     )
+
+
+class _NoRetry(UserCallback):
+    """Ends a run at its first deliberate error: a restart cannot mend it, only fence others."""
+
+    def after_exception(
+        self, run_context: Any, worker_exceptions: dict[int, Exception]
+    ) -> None:
+        """Raise the error in the controller, which Ray never retries."""
+        for error in worker_exceptions.values():
+            if (found := deliberate(error)) is not None:
+                raise found
 
 
 def _show(channel: Channel, progress: Progress) -> None:
@@ -131,5 +141,5 @@ def _work(config: dict[str, Any]) -> dict[str, Any]:
     world = World(context.get_world_rank(), context.get_world_size())
     job = parse_job(config["job"])
     run = Run(open_store(job.store), config["prefix"])
-    result = train_session(job, run, world, _Reporter(Channel(run.prefix)))
+    result = train_session(job, run, world, _Reporter(Channel(config["channel"])))
     return result.model_dump(mode="json")

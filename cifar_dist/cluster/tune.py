@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+import uuid
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -14,15 +14,13 @@ from ray.tune.stopper import NoopStopper
 from cifar_dist.cluster.book import Book, SweepProgress
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import Cluster, connected, require
-from cifar_dist.cluster.failures import explained
+from cifar_dist.cluster.driver import followed
 from cifar_dist.cluster.trial import Trial
 from cifar_dist.config import Job
 from cifar_dist.documents import SweepCost, TrialRow
-from cifar_dist.errors import ConfigError, InterruptedRunError, RunError
+from cifar_dist.errors import InterruptedRunError, RunError
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.search import Asha, Space
-
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,6 @@ def sweep_trials(
     space: Space, sweep: Sweep, job: Job, progress: SweepProgress, stop: Event
 ) -> Trials:
     """Run every trial of a space on the cluster. Raises InterruptedRunError when stopped."""
-    if (job.placement.workers or 0) > 1:
-        raise ConfigError(
-            f"placement.workers={job.placement.workers}: a trial runs on one worker; leave it out"
-        )
     started = time.monotonic()
     overrides = [space.overrides(number, job.recipe.seed) for number in range(space.count)]
     epochs = [changes.get("recipe.epochs", job.recipe.epochs) for changes in overrides]
@@ -176,19 +170,3 @@ def _run_config(job: Job, scratch: str, book: Book, stopper: _Stop) -> tune.RunC
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         verbose=0,
     )
-
-
-def _fit(tuner: tune.Tuner, channel: Channel, stop: Event) -> None:
-    # In a thread of its own, where Ray leaves the interrupt signal to us.
-    channel.close()
-    with ThreadPoolExecutor(1) as thread:
-        fitted = thread.submit(tuner.fit)
-        while not fitted.done():
-            if stop.wait(_POLL_SECONDS):
-                channel.request_stop()
-                fitted.exception()
-        channel.close()
-        try:
-            fitted.result()
-        except Exception as error:
-            raise explained(error) from error

@@ -23,20 +23,23 @@ Events = Iterator[Any]
 
 def load_yaml(path: Path) -> Any:
     """Read one YAML document from a regular file. Raises ConfigError naming file and line."""
+    name = str(path) if str(path).isprintable() else shown(str(path))
     try:
         if not path.is_file():
             what = "is not a regular file" if path.exists() else "does not exist"
-            raise ConfigError(f"{path}: {what}; give the path of a YAML file")
+            raise ConfigError(f"{name}: {what}; give the path of a YAML file")
         if path.stat().st_size > _MAX_BYTES:
-            raise ConfigError(f"{path}: larger than {_MAX_BYTES} bytes; a job file is small")
+            raise ConfigError(f"{name}: larger than {_MAX_BYTES} bytes; a job file is small")
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(
+            f"{name}: cannot be read ({error.strerror}); give the path of a YAML file"
+        ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+        raise ConfigError(f"{name}: is not UTF-8 text; save it as UTF-8") from error
     except ValueError as error:
-        raise ConfigError(f"{shown(str(path))}: is not a path") from error
-    return parse_yaml(text, str(path))
+        raise ConfigError(f"{name}: is not a path; give that of a YAML file") from error
+    return parse_yaml(text, name)
 
 
 def parse_yaml(text: str, where: str) -> Any:

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 32
+CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cifar_dist.data import CLASSES
-from cifar_dist.dataset.arrays import SIDE, Arrays
+from cifar_dist.dataset.arrays import CLASSES, SIDE, Arrays
 from cifar_dist.dataset.files import LAYOUT, SPLITS
 from cifar_dist.errors import DataError
 

@@ -39,10 +39,10 @@ def find(name: str) -> Source:
             return _tar(path, "tar")
     except OSError as error:
         raise DataError(
-            f"{name} cannot be read: {error.strerror}; check its permissions"
+            f"data {shown(name)} cannot be read: {error.strerror}; check its path and permissions"
         ) from error
     raise DataError(
-        f"data '{shown(name)}' is neither a known source nor an existing folder or tar file; "
+        f"data {shown(name)} is neither a known source nor an existing folder or tar file; "
         f"{nearest(name, ('sample', 'synthetic'))}"
     )
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from cifar_dist.data import CLASSES
-from cifar_dist.dataset.arrays import SIDE, Arrays
+from cifar_dist.dataset.arrays import CLASSES, SIDE, Arrays
 
 IDENTITY = "synthetic/1"  # counts up whenever the pictures change
 

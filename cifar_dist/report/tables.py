@@ -16,6 +16,7 @@ from cifar_dist.documents import (
 )
 from cifar_dist.report.formats import (
     DASH,
+    counted,
     decimal,
     duration,
     percent,
@@ -161,7 +162,7 @@ def artifacts_table(document: ArtifactsDocument) -> str:
         [row.key, row.verdict or DASH, size(row.bytes), short(row.sha256)]
         for row in document.artifacts
     ]
-    total = f"{len(rows)} objects, {size(sum(row.bytes for row in document.artifacts))}"
+    total = f"{counted(len(rows), 'object')}, {size(sum(row.bytes for row in document.artifacts))}"
     return f"{_table(['key', 'verdict', 'size', 'sha256'], rows, left=(0, 1))}\n{total}"
 
 

@@ -3,6 +3,7 @@
 import filecmp
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,16 +31,20 @@ class RunRow:
     id: str
     kind: Literal["runs", "sweeps"]
     state: Literal["finished", "unfinished", "damaged"]
+    bytes: int
 
 
 def list_runs(store: Store) -> list[RunRow]:
-    """List the runs and the sweeps of a store by id."""
-    return [
-        RunRow(name, kind, _state(_KINDS[kind](store, f"{kind}/{name}")))
-        for kind in ("runs", "sweeps")
-        for name in store.folders(kind)
-        if is_identity(name)
-    ]
+    """List the runs and the sweeps of a store by id, with the bytes of all their objects."""
+    rows = []
+    for kind in ("runs", "sweeps"):
+        sizes: Counter[str] = Counter()
+        for entry in store.entries(kind):
+            sizes[entry.key.split("/")[1]] += entry.bytes
+        for name in sorted(filter(is_identity, sizes)):
+            dossier = _KINDS[kind](store, f"{kind}/{name}")
+            rows.append(RunRow(name, kind, _state(dossier), sizes[name]))
+    return rows
 
 
 def locate(store: Store, name: str) -> Run | Sweep:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -157,11 +158,12 @@ def space_path(name: str) -> Path:
     if name in spaces:
         return spaces[name]
     path = Path(name)
-    if not path.is_file():
-        raise ConfigError(
-            f"{shown(name)}: neither a file nor a shipped search space; {nearest(name, spaces)}"
-        )
-    return path
+    with suppress(OSError):  # a name too long for a file
+        if path.is_file():
+            return path
+    raise ConfigError(
+        f"{shown(name)}: neither a file nor a shipped search space; {nearest(name, spaces)}"
+    )
 
 
 def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,6 +181,9 @@ def _problems(space: Space) -> Iterator[str]:
     recipe = space.job.recipe
     if recipe.validation_fraction == 0:
         yield "job: recipe.validation_fraction=0: trials are ranked on validation images; hold some"
+    if (space.job.placement.workers or 0) > 1:
+        workers = space.job.placement.workers
+        yield f"job: placement.workers={workers}: a trial runs on one worker; leave it out"
     if space.asha and space.asha.grace_epochs > recipe.epochs:
         yield (
             f"asha.grace_epochs={space.asha.grace_epochs}: must not exceed the job's "

@@ -44,7 +44,7 @@ def scheme(uri: str) -> str:
 def local_folder(uri: str) -> Path:
     """Give the absolute folder of a path or a file:// URI. Raises ConfigError."""
     if not _SCHEME.match(uri):
-        path = Path(uri).expanduser().absolute()
+        path = _expanded(uri)
     else:
         parts = urlsplit(uri)
         path = Path(unquote(parts.path))
@@ -52,8 +52,12 @@ def local_folder(uri: str) -> Path:
             raise _refused(uri, "a file URI is file:/// and an absolute folder, nothing else")
         if not path.is_absolute() or ".." in path.parts:
             raise _refused(uri, "a file URI names an absolute folder, without '..'")
-    if path.exists() and not path.is_dir():
-        raise _refused(uri, "it is not a folder")
+    try:
+        lowest = next(folder for folder in (path, *path.parents) if folder.exists())
+    except OSError as error:
+        raise _refused(uri, f"it cannot be used ({error.strerror})") from error
+    if not lowest.is_dir():
+        raise _refused(uri, f"{'it' if lowest == path else lowest} is not a folder")
     return path
 
 
@@ -76,7 +80,16 @@ def bucket_and_prefix(uri: str) -> tuple[str, str]:
     return bucket, prefix
 
 
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise _refused(path, "'~' stands for no home folder here") from error
+    except FileNotFoundError as error:
+        raise _refused(path, "the current folder was deleted") from error
+
+
 def _refused(uri: str, reason: str) -> ConfigError:
     # A wrong URI may carry a password before '@' or a signature behind '?'.
-    public = re.sub(r"//[^/]*@", "//…@", uri.partition("?")[0])
+    public = re.sub(r"//[^/]*@", "//***@", uri.partition("?")[0])
     return ConfigError(f"store={shown(public)}: {reason}; {_FORMS}")

@@ -1,0 +1,37 @@
+"""The driver's side of any work that Ray does: done in a thread, followed in this one."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from threading import Thread
+from typing import TypeVar
+
+from cifar_dist.cluster.failures import explained
+
+_POLL_SECONDS = 0.2
+
+T = TypeVar("T")
+
+
+def followed(work: Callable[[], T], poll: Callable[[], None]) -> T:
+    """Give what `work` returns, polling meanwhile and once after; what it raises is explained.
+
+    Off the main thread Ray leaves the interrupt signal to us.
+    """
+    future: Future[T] = Future()
+
+    def fulfil() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised below, in the other thread
+            future.set_exception(error)
+
+    # A daemon: after a second Ctrl-C nobody waits for it.
+    Thread(target=fulfil, daemon=True).start()
+    while not future.done():
+        poll()
+        wait([future], timeout=_POLL_SECONDS)
+    poll()
+    try:
+        return future.result()
+    except Exception as error:
+        raise explained(error) from error

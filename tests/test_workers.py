@@ -1,0 +1,125 @@
+"""Placement never changes what is learned: one, two and three processes train alike."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cifar_dist import loop
+from cifar_dist.config import Recipe
+from cifar_dist.data import Dataset
+from cifar_dist.dataset import open_dataset
+from cifar_dist.documents import EpochRecord
+from cifar_dist.learner import Learner
+from cifar_dist.loop import Tick, epochs
+from cifar_dist.world import World
+from tests.processes import in_processes
+from tests.tiny import FP32, make_recipe
+
+MODELS = ["lenet5", "regularized_cnn"]
+SPLIT = {"validation_fraction": 0.1, "seed": 0}  # 1,800 images in batches of 1,024 and 776
+
+
+def recipe_of(model: str) -> Recipe:
+    return make_recipe(
+        model={"name": model, "dropout": 0.0},
+        augmentation=[{"name": "horizontal_flip"}, {"name": "pad_crop"}, {"name": "cutout"}],
+        batch_norm="synchronized",
+        batch_size=1024,
+    )
+
+
+def trained(dataset: Dataset, model: str, world: World) -> list[dict[str, Any]]:
+    learner = Learner(recipe_of(model), dataset.train, FP32, world)
+    list(epochs(learner, dataset.validation))
+    return [record.model_dump() for record in learner.history]
+
+
+def saved_at_first_tick(dataset: Dataset, world: World, folder: Path) -> None:
+    """Stop between the two batches of an epoch; the chief alone saves."""
+    learner = Learner(recipe_of("lenet5"), dataset.train, FP32, world)
+    next(epochs(learner, dataset.validation))
+    if world.is_chief:
+        learner.save(folder)
+
+
+def act(world: World, folder: Path) -> dict[str, Any]:
+    """Train every model as one rank, and give what it says of each epoch."""
+    dataset = open_dataset("synthetic", **SPLIT)
+    saved_at_first_tick(dataset, world, folder)
+    return {model: trained(dataset, model, world) for model in MODELS}
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_data: Dataset) -> dict[str, Any]:
+    return {model: trained(tiny_data, model, World()) for model in MODELS}
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp(f"workers-{request.param}")
+    (folder / "ranks").write_text(str(request.param))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(place: Path, dataset_cache: Path) -> list[dict[str, Any]]:
+    return in_processes(int((place / "ranks").read_text()), place, act)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_more_workers_learn_the_same(
+    model: str, alone: dict[str, Any], together: list[dict[str, Any]]
+) -> None:
+    for rank in together:
+        for mine, expected in zip(rank[model], alone[model], strict=True):
+            for name in ("train_loss", "validation_loss", "train_accuracy"):
+                assert mine[name] == pytest.approx(expected[name], rel=1e-3), name
+            assert mine["lr"] == expected["lr"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_epoch_counts_every_image_once_over_all_workers(
+    model: str, together: list[dict[str, Any]]
+) -> None:
+    for rank in together:
+        for record in rank[model]:
+            assert record["images_per_second"] * record["seconds"] == pytest.approx(1800)
+
+
+def test_all_workers_hold_one_history(together: list[dict[str, Any]]) -> None:
+    assert all(rank == together[0] for rank in together)
+
+
+def test_one_worker_continues_what_several_began(
+    place: Path, alone: dict[str, Any], together: list[dict[str, Any]], tiny_data: Dataset
+) -> None:
+    learner = Learner(recipe_of("lenet5"), tiny_data.train, FP32)
+    learner.load(place)
+    assert (learner.step, learner.tally[2]) == (1, 1024)
+    list(epochs(learner, tiny_data.validation))
+    for mine, expected in zip(learner.history, alone["lenet5"], strict=True):
+        assert mine.train_loss == pytest.approx(expected["train_loss"], rel=1e-3)
+        assert mine.validation_loss == pytest.approx(expected["validation_loss"], rel=1e-3)
+
+
+def resumed(world: World, folder: Path) -> list[dict[str, Any]]:
+    """Continue on several ranks what one process saved."""
+    dataset = open_dataset("synthetic", **SPLIT)
+    learner = Learner(recipe_of("lenet5"), dataset.train, FP32, world)
+    learner.load(folder)
+    loop._TICK_SECONDS = 0.0
+    events = list(epochs(learner, dataset.validation))
+    kinds = [type(event) for event in events]
+    assert kinds == [Tick, EpochRecord, Tick, Tick, EpochRecord]
+    return [record.model_dump() for record in learner.history]
+
+
+def test_several_workers_continue_what_one_began(
+    tmp_path: Path, alone: dict[str, Any], tiny_data: Dataset, dataset_cache: Path
+) -> None:
+    saved_at_first_tick(tiny_data, World(), tmp_path)
+    for rank in in_processes(2, tmp_path, resumed):
+        for mine, expected in zip(rank, alone["lenet5"], strict=True):
+            assert mine["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-3)
+            assert mine["images_per_second"] * mine["seconds"] == pytest.approx(1800)
