@@ -10,11 +10,20 @@ from cifar_dist.config import Job
 from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
 from tests.checkpoints import place, run
-from tests.commands import folder, program
+from tests.commands import folder, one_cpu, program
 from tests.stores import s3_environment, simulated_s3, store
 from tests.tiny import make_job
 
-__all__ = ["folder", "place", "program", "run", "s3_environment", "simulated_s3", "store"]
+__all__ = [
+    "folder",
+    "one_cpu",
+    "place",
+    "program",
+    "run",
+    "s3_environment",
+    "simulated_s3",
+    "store",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

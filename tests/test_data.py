@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from cifar_dist.data import (
-    CLASSES,
     MEAN,
     STD,
     Dataset,
@@ -18,6 +17,7 @@ from cifar_dist.data import (
     split_sha256,
     statistics,
 )
+from cifar_dist.dataset.arrays import CLASSES
 from cifar_dist.errors import DataError
 
 

@@ -164,6 +164,17 @@ def test_a_seed_means_one_training_and_another_seed_another() -> None:
     assert not any(torch.equal(same[name], other[name]) for name in same)
 
 
+def test_dropout_draws_anew_at_every_step_from_its_place_alone() -> None:
+    learner, twin = make_learner(), make_learner(optimizer={"name": "adam"})
+    seen = []
+    for _ in range(2 * STEPS):
+        for each in (learner, twin):
+            take_steps(each, 1)
+            seen.append(torch.initial_seed())
+    assert seen[::2] == seen[1::2]
+    assert len(set(seen)) == 2 * STEPS
+
+
 def test_building_a_model_leaves_the_callers_random_numbers_alone() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from cifar_dist import loop
 from cifar_dist.config import Recipe
@@ -43,11 +45,22 @@ def saved_at_first_tick(dataset: Dataset, world: World, folder: Path) -> None:
         learner.save(folder)
 
 
+def local_buffers(dataset: Dataset, world: World) -> dict[str, Tensor]:
+    """Give the statistics that an epoch of each rank's own ones ends with."""
+    local = {"batch_norm": "local", "batch_size": 100, "epochs": 1}
+    recipe = recipe_of("regularized_cnn").model_copy(update=local)
+    assert dataset.validation is not None
+    learner = Learner(recipe, dataset.validation, FP32, world)
+    list(epochs(learner, None))
+    return dict(learner.model.named_buffers())
+
+
 def act(world: World, folder: Path) -> dict[str, Any]:
     """Train every model as one rank, and give what it says of each epoch."""
     dataset = open_dataset("synthetic", **SPLIT)
     saved_at_first_tick(dataset, world, folder)
-    return {model: trained(dataset, model, world) for model in MODELS}
+    found: dict[str, Any] = {model: trained(dataset, model, world) for model in MODELS}
+    return found | {"buffers": local_buffers(dataset, world)}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +101,14 @@ def test_an_epoch_counts_every_image_once_over_all_workers(
 
 
 def test_all_workers_hold_one_history(together: list[dict[str, Any]]) -> None:
-    assert all(rank == together[0] for rank in together)
+    for model in MODELS:
+        assert all(rank[model] == together[0][model] for rank in together)
+
+
+def test_statistics_of_each_workers_own_become_the_chiefs(together: list[dict[str, Any]]) -> None:
+    for rank in together:
+        for name, buffer in rank["buffers"].items():
+            assert torch.equal(buffer, together[0]["buffers"][name])
 
 
 def test_one_worker_continues_what_several_began(

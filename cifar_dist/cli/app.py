@@ -54,6 +54,8 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         code = _explain(error)
+    except SystemExit:
+        code = 0  # click's answer to a reader that has gone, such as `head`
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130
@@ -71,7 +73,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, typer.Abort):
         return 130
     if isinstance(error, BrokenPipeError):
-        return 0  # nothing is left to tell a reader that has gone, such as `head`
+        return 0
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         _complain(f"{error.strerror}: {error.filename or 'output'}; make room or write elsewhere")
         return StoreError.exit_code

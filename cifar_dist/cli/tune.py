@@ -47,9 +47,7 @@ def _tune(
     debug: options.Debug = False,
 ) -> None:
     """Search a space with ASHA; the winner by validation is tested once and kept."""
-    from cifar_dist.dataset import find
     from cifar_dist.search import Space, space_path
-    from cifar_dist.store import open_store
 
     path = space_path(space)
     flags = {
@@ -61,18 +59,26 @@ def _tune(
     }
     asked = Space.load(path).changed(options.overrides(flags, sets), trials)
     final = _final(asked.job, final_epochs, refit)
-    opened = open_store(asked.job.store)
-    asked = asked.changed({"store": opened.uri}, None)
-    find(asked.job.recipe.data)
+    title = asked.job.name or path.stem.replace("_", "-").lower()
+    sweep, asked = _begun(asked, title, again=fresh)
+    _finish(sweep, asked, final, json)
+
+
+def _begun(space: "Space", title: str, *, again: bool) -> "tuple[Sweep, Space]":
+    """Find or create the sweep in its store, once nothing that it needs is missing."""
+    from cifar_dist.dataset import find
+    from cifar_dist.store import open_store
+
+    store = open_store(space.job.store)
+    space = space.changed({"store": store.uri}, None)
+    find(space.job.recipe.data)
 
     from cifar_dist.session import check_device, recipe_data
     from cifar_dist.sweep import start_sweep
 
-    check_device(asked.job.placement)
-    facts = recipe_data(asked.job).facts()
-    title = asked.job.name or path.stem.replace("_", "-").lower()
-    sweep = start_sweep(opened, asked, title, facts, again=fresh)
-    _finish(sweep, asked, final, json)
+    check_device(space.job.placement)
+    facts = recipe_data(space.job).facts()
+    return start_sweep(store, space, title, facts, again=again), space
 
 
 def _final(job: "Job", epochs: int | None, refit: bool) -> dict[str, Any]:

@@ -6,18 +6,25 @@ cluster lives in the environment alone: without one, Ray would write it into HOM
 
 import os
 import secrets
+import sys
 
 _DEFAULTS = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints on stdout, whatever its verbosity
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # else a report or an end waits up to 2 s
-    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the same as on the command line
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # a late call after the end would start a second Ray
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our ledger holds what they would write
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a trial's row says why it failed
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 if "RAY_ADDRESS" not in os.environ:
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+if "ray" in sys.modules:
+    # Imported before its environment was settled: it reads it again.
+    from ray._raylet import Config
+
+    Config.initialize("")

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from ray import tune
 
+from cifar_dist.cluster.failures import brief
 from cifar_dist.documents import EpochRecord, Rung, TrialRow, TrialState, best_epoch
 from cifar_dist.runs import Ledger
 
@@ -39,35 +40,44 @@ class Book(tune.Callback):
         """Why trials that were still running ended, if not by ASHA."""
         self._histories: dict[int, list[EpochRecord]] = {}
         self._since: dict[int, float] = {}
+        """When the trials that run now began."""
+        self._recovered: set[int] = set()
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Tune writes its callbacks down to restore a sweep from them; we restore from the ledger.
         return tune.Callback, ()
 
     def close(self) -> None:
-        """Store the events not stored yet."""
+        """End what the budget cut short, and store the events not stored yet."""
+        for number in list(self._since):
+            if self.ended_by and self._histories[number] and not self.interrupted:
+                self._close(number, "pruned", self.ended_by, None)
         self._ledger.flush()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the start of a trial."""
         number = trial.config["number"]
         self._since[number] = time.monotonic()
-        self._histories[number] = []
+        self._histories.setdefault(number, [])
         self._ledger.add("start", number, overrides=self._overrides[number])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Note an epoch, and a rung where ASHA decides."""
-        if result["record"] is None:
-            return
+        """Note one epoch, or all up to where a trial goes on whose worker was lost."""
         number = trial.config["number"]
-        record = EpochRecord.model_validate_json(result["record"])
-        self._histories[number].append(record)
-        self._ledger.add("epoch", number, **record.model_dump(mode="json"))
-        if record.epoch in self._rungs:
-            value = result["validation_accuracy"]
-            self._ledger.add("rung", number, epoch=record.epoch, value=value)
+        for record in map(EpochRecord.model_validate, result["records"]):
+            history = self._histories[number]
+            history[record.epoch - 1 :] = [record]
+            self._ledger.add("epoch", number, **record.model_dump(mode="json"))
+            if record.epoch in self._rungs:
+                value = record.validation_accuracy or 0.0
+                self._ledger.add("rung", number, epoch=record.epoch, value=value)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note that a trial's worker was lost; it starts again, from its newest checkpoint."""
+        self._leave(trial.config["number"])
+        self._recovered.add(trial.config["number"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note how a trial ended."""
@@ -81,15 +91,15 @@ class Book(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note a trial whose worker died more often than it may."""
-        error = trial.get_pickled_error() or "its worker died"
-        reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1][:300]
+        error = trial.get_pickled_error()
+        reason = brief(error) if error else "its worker died"
         self._close(trial.config["number"], "failed", reason, None)
 
     def _close(
         self, number: int, state: TrialState, reason: str | None, start_seconds: float | None
     ) -> None:
         history = self._histories.get(number, [])
-        self.busy_seconds += time.monotonic() - self._since.get(number, time.monotonic())
+        self._leave(number)
         best = history[best_epoch(history) - 1] if history and state != "failed" else None
         row = TrialRow(
             trial=number,
@@ -106,14 +116,18 @@ class Book(tune.Callback):
                 if r.epoch in self._rungs
             ],
             history=history,
-            start_seconds=start_seconds,
+            start_seconds=None if number in self._recovered else start_seconds,
             train_seconds=sum(record.seconds for record in history),
         )
         self.rows[number] = row
         ended = row.model_dump(mode="json", exclude={"history", "rungs", "parameters", "trial"})
         self._ledger.add("end", number, **ended)
-        running = len(self._since) - len(self.rows)
+        running = len(self._since)
         self._progress.observe(list(self.rows.values()), running, len(self._overrides))
+
+    def _leave(self, number: int) -> None:
+        now = time.monotonic()
+        self.busy_seconds += now - self._since.pop(number, now)
 
 
 def _pruned(last: dict[str, Any]) -> str:

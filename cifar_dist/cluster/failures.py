@@ -16,7 +16,8 @@ def explained(error: Exception) -> Exception:
     if not isinstance(error, ControllerError | WorkerGroupError | RayActorError | RayTaskError):
         return error
     return RunError(
-        f"the workers failed and no retry is left ({brief(error)}); what is committed can be resumed"
+        f"the workers failed and no retry is left ({brief(error)}); "
+        "what is committed can be resumed"
     )
 
 

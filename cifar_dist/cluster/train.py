@@ -109,9 +109,7 @@ def _trainer(job: Job, run: Run, channel: Channel, scratch: str) -> TorchTrainer
 class _NoRetry(UserCallback):
     """Ends a run at its first deliberate error: a restart cannot mend it, only fence others."""
 
-    def after_exception(
-        self, run_context: Any, worker_exceptions: dict[int, Exception]
-    ) -> None:
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         """Raise the error in the controller, which Ray never retries."""
         for error in worker_exceptions.values():
             if (found := deliberate(error)) is not None:

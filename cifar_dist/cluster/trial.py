@@ -1,12 +1,15 @@
 """One trial at a time in a living worker: a trial is a message, not a new process."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 from ray import tune
 
 from cifar_dist.cluster.channel import Channel
-from cifar_dist.config import Job, parse_job, patched
+from cifar_dist.config import parse_job, patched
+from cifar_dist.data import Dataset
 from cifar_dist.documents import EpochRecord
 from cifar_dist.errors import CifarDistError
 from cifar_dist.learner import Learner
@@ -28,15 +31,14 @@ class Trial(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any], spec: dict[str, Any] | None = None) -> None:
-        """Load the images once and begin the first trial. `spec` is what all trials share."""
+        """Begin the first trial. `spec` is what all trials share."""
         if spec is None:
             raise ValueError("a trial needs the sweep's spec")
         self._spec = spec
-        base = parse_job(spec["job"])
-        self._sweep = Sweep(open_store(base.store), spec["sweep"])
-        self._dataset = recipe_data(base)
-        self._channel = Channel(spec["sweep"])
-        self._base = base
+        self._base = parse_job(spec["job"])
+        self._sweep = Sweep(open_store(self._base.store), spec["sweep"])
+        self._channel = Channel(spec["channel"])
+        self._dataset: Dataset | None = None
         # Its slot was free since the sweep began, however long this process took to start.
         self._free_since = time.monotonic() - max(0.0, time.time() - spec["started_at"])
         self._begin(config["number"])
@@ -52,6 +54,8 @@ class Trial(tune.Trainable):
             result = self._epoch()
         except CifarDistError as error:
             result = self._ended("failed", str(error))
+        except torch.OutOfMemoryError as error:
+            result = self._ended("failed", str(error).partition(". ")[0])
         self._free_since = time.monotonic()
         return result
 
@@ -61,10 +65,11 @@ class Trial(tune.Trainable):
             self._session.wait()
 
     def _begin(self, number: int) -> None:
-        self._number = number
+        # Nothing may hold the trial before: its learner's memory is needed for the next one.
         self._session: Session | None = None
+        self._events: Iterator[Tick | EpochRecord] = iter(())
+        self._number, self._told = number, 0
         self._start_seconds: float | None = None
-        self._job: Job | None = None
 
     def _epoch(self) -> dict[str, Any]:
         if self._session is None:
@@ -72,17 +77,18 @@ class Trial(tune.Trainable):
             self._events = self._session.events()
         for event in self._events:
             if isinstance(event, EpochRecord):
-                return self._reported(event)
+                return self._reported(event, self._session)
             self._note(event)
             if self._channel.stop_requested():
                 self._session.commit()
                 self._session.wait()
                 return self._ended("interrupted", "the sweep was asked to stop")
-        return self._ended("finished", None)
+        return self._ended("finished", None)  # resumed after its last epoch was committed
 
     def _opened(self) -> Session:
+        if self._dataset is None:
+            self._dataset = recipe_data(self._base)
         job = patched(self._base, self._spec["overrides"][self._number])
-        self._job = job
         run = self._sweep.trial(self._number)
         if not run.exists:
             run.create({"schema": "cifar-dist/run/1", "job": job.model_dump(mode="json")})
@@ -96,32 +102,30 @@ class Trial(tune.Trainable):
         if self._start_seconds is None:
             self._start_seconds = time.monotonic() - self._free_since
 
-    def _reported(self, record: EpochRecord) -> dict[str, Any]:
+    def _reported(self, record: EpochRecord, session: Session) -> dict[str, Any]:
         if record.train_loss is None:
             return self._ended(
                 "failed", f"diverged in epoch {record.epoch}: its loss is not finite"
             )
-        last = self._job is not None and record.epoch == self._job.recipe.epochs
-        if self._session is not None and (last or record.epoch in self._spec["rungs"]):
-            self._session.wait()
-        return {
-            "state": "finished" if last else "running",
-            "reason": None,
-            "done": last,
-            "epoch": record.epoch,
-            "validation_accuracy": record.validation_accuracy or WORST,
-            "start_seconds": self._start_seconds,
-            "record": record.model_dump_json(),
-        }
+        last = record.epoch == session.learner.recipe.epochs
+        if last or record.epoch in self._spec["rungs"]:
+            session.wait()
+        accuracy = record.validation_accuracy or WORST
+        return self._result("finished" if last else "running", None, accuracy)
 
     def _ended(self, state: str, reason: str | None) -> dict[str, Any]:
-        epoch = self._session.learner.epoch if self._session is not None else 0
+        return self._result(state, reason, WORST)
+
+    def _result(self, state: str, reason: str | None, accuracy: float) -> dict[str, Any]:
+        history = self._session.learner.history if self._session is not None else []
+        untold = [r for r in history[self._told :] if r.train_loss is not None]
+        self._told = len(history)
         return {
             "state": state,
             "reason": reason,
-            "done": True,
-            "epoch": max(epoch, 1),
-            "validation_accuracy": WORST,
+            "done": state != "running",
+            "epoch": max(len(history), 1),
+            "validation_accuracy": accuracy,
             "start_seconds": self._start_seconds,
-            "record": None,
+            "records": [record.model_dump(mode="json") for record in untold],
         }

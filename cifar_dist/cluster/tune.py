@@ -67,13 +67,27 @@ def sweep_trials(
     with connected() as cluster, tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
         progress.located(cluster.dashboard)
         resources = _resources(job, cluster)
+        channel = Channel(f"{sweep.prefix}/{uuid.uuid4().hex}")
+        spec = {
+            "job": job.model_dump(mode="json"),
+            "sweep": sweep.prefix,
+            "overrides": overrides,
+            "rungs": rungs,
+            "channel": channel.name,
+            "started_at": time.time(),
+        }
         tuner = tune.Tuner(
-            _trainable(job, sweep, overrides, rungs, resources),
+            tune.with_resources(
+                tune.with_parameters(Trial, spec=spec), tune.PlacementGroupFactory([resources])
+            ),
             param_space={"number": tune.grid_search(list(range(space.count)))},
             tune_config=_tune_config(space.asha, max(epochs)),
             run_config=_run_config(job, scratch, book, stopper),
         )
-        _fit(tuner, Channel(sweep.prefix), stop)
+        try:
+            followed(tuner.fit, lambda: channel.request_stop() if stopper.stop_all() else None)
+        finally:
+            channel.close()
         book.close()
     rows = _ended_rows(book, sweep, space.count)
     cost = SweepCost(
@@ -96,27 +110,6 @@ def _ended_rows(book: Book, sweep: Sweep, count: int) -> list[TrialRow]:
     if not book.rows:
         raise RunError(f"no trial of sweep {name} ended in time; raise budget.seconds")
     return [book.rows[number] for number in sorted(book.rows)]
-
-
-def _trainable(
-    job: Job,
-    sweep: Sweep,
-    overrides: list[dict[str, Any]],
-    rungs: list[int],
-    resources: dict[str, float],
-) -> type[tune.Trainable]:
-    spec = {
-        "job": job.model_dump(mode="json"),
-        "sweep": sweep.prefix,
-        "overrides": overrides,
-        "rungs": rungs,
-        "started_at": time.time(),
-    }
-    bundle = tune.PlacementGroupFactory([resources])
-    trainable: type[tune.Trainable] = tune.with_resources(
-        tune.with_parameters(Trial, spec=spec), bundle
-    )
-    return trainable
 
 
 def _rungs(asha: Asha | None, epochs: int) -> list[int]:

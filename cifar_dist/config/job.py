@@ -48,7 +48,10 @@ class Recipe(_Closed):
     model: Component = _component("speednet")
     """The architecture."""
     augmentation: Annotated[tuple[Component, ...], Field(max_length=16)] = Field(
-        default_factory=lambda: (Component(name="alternating_flip"), Component(name="pad_crop"))
+        default_factory=lambda: (
+            Component(name="alternating_flip"),
+            Component.model_validate({"name": "pad_crop", "padding": 2}),
+        )
     )
     """Applied in this order to each training batch."""
     optimizer: Component = _component("muon")

@@ -52,8 +52,11 @@ class SpeedNet(nn.Module):
 
         Takes normalized float images [N, 3, 32, 32] of all classes; some hundreds are enough.
         """
-        patches = F.unfold(images.double(), 2).transpose(0, 1).flatten(1)
-        variances, directions = torch.linalg.eigh(torch.cov(patches).cpu())
+        patches = F.unfold(images, 2)
+        patches -= patches.mean((0, 2), keepdim=True)
+        # Summed image by image, then in fp64: three times as fast as fp64 throughout.
+        products = (patches @ patches.mT).double().mean(0) / patches.shape[2]
+        variances, directions = torch.linalg.eigh(products.cpu())
         # An eigenvector's sign is the solver's choice: fix it, so that a seed means one stem.
         largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
         filters = (directions * largest.sign() / (variances + 5e-4).sqrt()).T.flip(0)

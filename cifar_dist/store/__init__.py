@@ -15,8 +15,8 @@ def open_store(uri: str) -> Store:
         from cifar_dist.store.folder import FolderStore
 
         return FolderStore(local_folder(uri))
-    from cifar_dist.store.s3 import (
-        S3Store,
-    )  # boto3 takes 0.3 s to import; a folder needs none of it
+    bucket, prefix = bucket_and_prefix(uri)
+    # boto3 takes 0.3 s to import; neither a folder nor a wrong address needs it.
+    from cifar_dist.store.s3 import S3Store
 
-    return S3Store(*bucket_and_prefix(uri))
+    return S3Store(bucket, prefix)
