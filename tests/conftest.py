@@ -10,6 +10,7 @@ from cifar_dist.config import Job
 from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
 from tests.checkpoints import place, run
+from tests.clusters import ray_address
 from tests.commands import folder, one_cpu, program
 from tests.stores import s3_environment, simulated_s3, store
 from tests.tiny import make_job
@@ -19,6 +20,7 @@ __all__ = [
     "one_cpu",
     "place",
     "program",
+    "ray_address",
     "run",
     "s3_environment",
     "simulated_s3",

@@ -7,6 +7,7 @@ cluster lives in the environment alone: without one, Ray would write it into HOM
 import os
 import secrets
 import sys
+from importlib import import_module
 
 _DEFAULTS = {
     "RAY_AUTH_MODE": "token",
@@ -20,11 +21,11 @@ _DEFAULTS = {
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
-if "RAY_ADDRESS" not in os.environ:
+if os.environ.get("RAY_ADDRESS"):
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")  # seconds until a wrong token is told
+else:
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
 if "ray" in sys.modules:
     # Imported before its environment was settled: it reads it again.
-    from ray._raylet import Config
-
-    Config.initialize("")
+    import_module("ray._raylet").Config.initialize("")

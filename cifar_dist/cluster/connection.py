@@ -17,7 +17,7 @@ from cifar_dist.machine import owned_cpus
 _ANSWER_SECONDS = 5.0
 _OBJECT_STORE_BYTES = 128 * 1024**2  # images live in the workers, not in Ray's object store
 
-log = logging.getLogger(__name__)
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class Cluster:
     cpus: float
     gpus: float
     dashboard: str | None
-    is_ours: bool
 
 
 @contextmanager
@@ -37,31 +36,13 @@ def connected() -> Iterator[Cluster]:
     Raises RunError if the named cluster does not answer, ConfigError if it cannot be asked.
     """
     address = os.environ.get("RAY_ADDRESS")
-    where = f"RAY_ADDRESS={address}" if address else "a local Ray"
-    try:
-        if address:
-            _knock(address)
-        context = ray.init(**(_attached(address) if address else _local()))
-    except AuthenticationError as error:
-        raise RunError(
-            f"{where} refuses the token of this environment; set RAY_AUTH_TOKEN to the cluster's "
-            "own, or RAY_AUTH_MODE=disabled if it has none"
-        ) from error
-    except (OSError, RuntimeError, ValueError) as error:
-        first = str(error).partition("\n")[0].rstrip(".")
-        remedy = (
-            "check the address, or unset RAY_ADDRESS to run on this machine"
-            if address
-            else "`train --workers 0` needs none"
-        )
-        raise RunError(f"{where} cannot be used ({first}); {remedy}") from error
+    context = _attached(address) if address else _started()
     try:
         total = ray.cluster_resources()
         yield Cluster(
             cpus=total.get("CPU", 0.0),
             gpus=total.get("GPU", 0.0),
             dashboard=f"http://{context.dashboard_url}" if context.dashboard_url else None,
-            is_ours=not address,
         )
     finally:
         ray.shutdown()
@@ -77,32 +58,50 @@ def require(cluster: Cluster, cpus: float, gpus: float) -> None:
             )
 
 
-def _knock(address: str) -> None:
-    """Raise OSError at once where nobody listens; Ray itself would try for long."""
+def _attached(address: str) -> Any:
     if address.startswith("ray://"):
         raise ConfigError(
             f"RAY_ADDRESS={address}: Ray Client cannot train or tune; name the head itself, "
             "host:6379, from inside the cluster"
         )
+    try:
+        _knock(address)
+    except OSError as error:
+        raise RunError(
+            f"nobody answers at RAY_ADDRESS={address} ({_line(error)}); correct it, or unset it "
+            "to run on this machine"
+        ) from error
+    try:
+        return ray.init(address=address, **_QUIET)
+    except (AuthenticationError, OSError, RuntimeError, ValueError) as error:
+        raise RunError(
+            f"RAY_ADDRESS={address} does not let us in ({_line(error)}); set RAY_AUTH_TOKEN to "
+            "the cluster's own, or RAY_AUTH_MODE=disabled if it has none"
+        ) from error
+
+
+def _started() -> Any:
+    try:
+        return ray.init(
+            address="local",
+            num_cpus=owned_cpus(),
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            **_QUIET,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RunError(
+            f"a local Ray cannot start ({_line(error)}); `train --workers 0` needs none"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).partition(". ")[0][:300].rstrip(".")
+
+
+def _knock(address: str) -> None:
+    # Ray itself would try for long.
     host, _, port = address.rpartition(":")
     if port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
-
-
-def _attached(address: str) -> dict[str, Any]:
-    return {"address": address, **_quiet()}
-
-
-def _local() -> dict[str, Any]:
-    return {
-        "address": "local",
-        "num_cpus": owned_cpus(),
-        "object_store_memory": _OBJECT_STORE_BYTES,
-        "include_dashboard": True,
-        "dashboard_host": "127.0.0.1",
-        **_quiet(),
-    }
-
-
-def _quiet() -> dict[str, Any]:
-    return {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -21,8 +21,7 @@ _FLOAT_BYTES = 4
 def describe(name: str, options: dict[str, Any]) -> ModelDocument:
     """Give all that is known of an architecture without training it. Raises ConfigError."""
     component = MODELS.resolved({"name": name, **options})
-    with torch.device("meta"):
-        model = MODELS.build(component)
+    model = MODELS.build(component)
     layers = layer_table(model)
     return ModelDocument(
         name=name,
@@ -70,10 +69,12 @@ def receptive_field(model: nn.Module) -> list[FieldRow]:
 
 def _calls(model: nn.Module) -> Iterator[LayerInfo]:
     # torchinfo lists a block before its layers; torchsummary after them, as forward hooks fire.
-    image = torch.empty(1, *_IMAGE, device="meta")
-    meta = copy.deepcopy(model).to("meta")
+    # On the CPU, as the first step on meta tensors imports torch's compiler for 4 seconds.
+    image = torch.zeros(1, *_IMAGE)
     entered: list[LayerInfo] = []
-    for call in torchinfo.summary(meta, input_data=image, verbose=0).summary_list:
+    for call in torchinfo.summary(
+        copy.deepcopy(model).cpu(), input_data=image, device="cpu", verbose=0
+    ).summary_list:
         while entered and entered[-1].depth >= call.depth:
             yield from _numbered(entered.pop())
         entered.append(call)

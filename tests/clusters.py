@@ -1,0 +1,103 @@
+"""One Ray for the cluster tests of a session, and ways to see what a command leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+_HOLDER = """
+import sys
+from cifar_dist.cluster.connection import connected
+import ray
+with connected():
+    print(ray.get_runtime_context().gcs_address, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def ray_address(dataset_cache: Path) -> Iterator[str]:
+    """Hold a local Ray in a process of its own, and name it in the environment."""
+    import cifar_dist.cluster  # noqa: F401 - settles the token that both sides need
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOMP_SPINCOUNT", "10000")
+        patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process less in every run
+        with subprocess.Popen(
+            [sys.executable, "-c", _HOLDER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as holder:
+            assert holder.stdin
+            assert holder.stdout
+            address = holder.stdout.readline().strip()
+            patch.setenv("RAY_ADDRESS", address)
+            yield address
+            holder.stdin.close()
+
+
+def held() -> list[str]:
+    """Name what is in use on the session's Ray: CPUs, placement groups and living actors."""
+    from cifar_dist.cluster.connection import connected  # before Ray, which it prepares
+
+    import ray  # isort: skip
+    from ray.util import placement_group_table
+    from ray.util.state import list_actors
+
+    with connected():
+        free, total = ray.available_resources(), ray.cluster_resources()
+        groups = placement_group_table().values()
+        found = [f"{total['CPU'] - free.get('CPU', 0.0):g} CPUs"]
+        found += [group["state"] for group in groups if group["state"] != "REMOVED"]
+        actors = list_actors(os.environ["RAY_ADDRESS"], filters=[("state", "=", "ALIVE")])
+        return [*found, *(actor.class_name for actor in actors)]
+
+
+def eventually(idle: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Wait for something that Ray does in the background."""
+    deadline = time.monotonic() + seconds
+    while not idle() and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return idle()
+
+
+def interrupted(arguments: list[str], sign: str, **environment: str) -> tuple[int, str]:
+    """Run a command, press Ctrl-C once a line with `sign` is shown; gives its code and stderr."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "cifar_dist", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={k: v for k, v in {**os.environ, **environment}.items() if v},
+        start_new_session=True,
+    ) as process:
+        assert process.stderr
+        shown = ""
+        for line in process.stderr:
+            shown += line
+            if sign in line:
+                # As a terminal does: to the command and to all that it started.
+                os.killpg(process.pid, signal.SIGINT)
+                break
+        shown += process.stderr.read()
+        return process.wait(), shown
+
+
+def marked(mark: str) -> list[str]:
+    """Find the processes that inherited an environment with this text in it."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes()
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if mark.encode() in environment:
+            found.append(command.decode(errors="replace"))
+    return found
