@@ -68,18 +68,9 @@ def sweep_trials(
         progress.located(cluster.dashboard)
         resources = _resources(job, cluster)
         channel = Channel(f"{sweep.prefix}/{uuid.uuid4().hex}")
-        spec = {
-            "job": job.model_dump(mode="json"),
-            "sweep": sweep.prefix,
-            "overrides": overrides,
-            "rungs": rungs,
-            "channel": channel.name,
-            "started_at": time.time(),
-        }
+        spec = {"sweep": sweep.prefix, "overrides": overrides, "rungs": rungs}
         tuner = tune.Tuner(
-            tune.with_resources(
-                tune.with_parameters(Trial, spec=spec), tune.PlacementGroupFactory([resources])
-            ),
+            _trainable(job, channel, spec, resources),
             param_space={"number": tune.grid_search(list(range(space.count)))},
             tune_config=_tune_config(space.asha, max(epochs)),
             run_config=_run_config(job, scratch, book, stopper),
@@ -90,14 +81,28 @@ def sweep_trials(
             channel.close()
         book.close()
     rows = _ended_rows(book, sweep, space.count)
+    used = {name: share * book.busy_seconds for name, share in resources.items()}
     cost = SweepCost(
         wall_seconds=time.monotonic() - started,
-        cpu_seconds=book.busy_seconds * resources["CPU"],
-        gpu_seconds=book.busy_seconds * resources.get("GPU", 0.0),
+        cpu_seconds=used["CPU"],
+        gpu_seconds=used.get("GPU", 0.0),
         epochs_run=sum(row.epochs for row in rows),
         epochs_without_pruning=sum(epochs[row.trial] for row in rows),
     )
     return Trials(rows, cost)
+
+
+def _trainable(
+    job: Job, channel: Channel, spec: dict[str, Any], resources: dict[str, float]
+) -> Any:
+    shared = {
+        **spec,
+        "job": job.model_dump(mode="json"),
+        "channel": channel.name,
+        "started_at": time.time(),
+    }
+    bundle = tune.PlacementGroupFactory([resources])
+    return tune.with_resources(tune.with_parameters(Trial, spec=shared), bundle)
 
 
 def _ended_rows(book: Book, sweep: Sweep, count: int) -> list[TrialRow]:
