@@ -12,7 +12,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## Install everything into .venv from the lock
-dev: $(VENV)/.installed-dev
+dev: $(VENV)/.installed-dev ## Install what tests and checks need as well
 
 $(VENV)/bin/python:
 	@test -n "$$(command -v uv)" && uv venv --quiet --python '>=3.11,<3.13' $(VENV) || \

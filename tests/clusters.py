@@ -33,6 +33,7 @@ def ray_address(dataset_cache: Path) -> Iterator[str]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         ) as holder:
             assert holder.stdin
             assert holder.stdout
@@ -56,7 +57,10 @@ def held() -> list[str]:
         found = [f"{total['CPU'] - free.get('CPU', 0.0):g} CPUs"]
         found += [group["state"] for group in groups if group["state"] != "REMOVED"]
         actors = list_actors(os.environ["RAY_ADDRESS"], filters=[("state", "=", "ALIVE")])
-        return [*found, *(actor.class_name for actor in actors)]
+        # One of Ray's own stays for the next run.
+        return found + [
+            a.class_name for a in actors if "AutoscalingCoordinator" not in a.class_name
+        ]
 
 
 def eventually(idle: Callable[[], bool], seconds: float = 30.0) -> bool:

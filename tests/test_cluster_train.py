@@ -53,7 +53,11 @@ class _Progress:
 
 def job_of(folder: Path, workers: int, **overrides: Any) -> Job:
     return make_job(
-        store=str(folder), placement__workers=workers, recipe__epochs=EPOCHS, **overrides
+        store=str(folder),
+        placement__workers=workers,
+        recipe__epochs=EPOCHS,
+        recipe__model={"name": "lenet5", "dropout": 0.0},
+        **overrides,
     )
 
 

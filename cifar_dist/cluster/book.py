@@ -56,10 +56,8 @@ class Book(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the start of a trial."""
-        number = trial.config["number"]
-        self._since[number] = time.monotonic()
-        self._histories.setdefault(number, [])
-        self._ledger.add("start", number, overrides=self._overrides[number])
+        self._since[trial.config["number"]] = time.monotonic()
+        self._begin(trial.config["number"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -98,8 +96,10 @@ class Book(tune.Callback):
     def _close(
         self, number: int, state: TrialState, reason: str | None, start_seconds: float | None
     ) -> None:
-        history = self._histories.get(number, [])
         self._leave(number)
+        if number not in self._histories:
+            self._begin(number)  # no worker ever lived to start it
+        history = self._histories[number]
         best = history[best_epoch(history) - 1] if history and state != "failed" else None
         row = TrialRow(
             trial=number,
@@ -124,6 +124,10 @@ class Book(tune.Callback):
         self._ledger.add("end", number, **ended)
         running = len(self._since)
         self._progress.observe(list(self.rows.values()), running, len(self._overrides))
+
+    def _begin(self, number: int) -> None:
+        self._histories.setdefault(number, [])
+        self._ledger.add("start", number, overrides=self._overrides[number])
 
     def _leave(self, number: int) -> None:
         now = time.monotonic()
