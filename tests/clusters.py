@@ -12,9 +12,10 @@ import pytest
 
 _HOLDER = """
 import sys
-from cifar_dist.cluster.connection import connected
+from cifar_dist.cluster import connection
 import ray
-with connected():
+connection.owned_cpus = lambda: 2
+with connection.connected():
     print(ray.get_runtime_context().gcs_address, flush=True)
     sys.stdin.read()
 """
@@ -22,7 +23,7 @@ with connected():
 
 @pytest.fixture(scope="session")
 def ray_address(dataset_cache: Path) -> Iterator[str]:
-    """Hold a local Ray in a process of its own, and name it in the environment."""
+    """Hold a local Ray of two CPUs in a process of its own, and name it in the environment."""
     import cifar_dist.cluster  # noqa: F401 - settles the token that both sides need
 
     with pytest.MonkeyPatch.context() as patch:

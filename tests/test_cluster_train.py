@@ -172,10 +172,10 @@ def test_ctrl_c_ends_a_local_ray_and_what_was_committed_is_resumed_on_another(
 ) -> None:
     store, mark = tmp_path / "store", uuid.uuid4().hex
     (tmp_path / "home").mkdir()
-    options = "--workers 2 --epochs 30 --data synthetic --model lenet5 --name ctrl"
+    options = "--workers 2 --epochs 12 --data synthetic --model lenet5 --name ctrl"
     code, shown = interrupted(
         ["train", *options.split(), "--store", str(store), "--set", "recipe.precision=fp32"],
-        "epoch  1/30",
+        "epoch  1/12",
         RAY_ADDRESS="",
         HOME=str(tmp_path / "home"),
         CIFAR_DIST_TEST_MARK=mark,
@@ -187,7 +187,7 @@ def test_ctrl_c_ends_a_local_ray_and_what_was_committed_is_resumed_on_another(
     assert f"cifar-dist resume {name}" in shown
     resumed = finished(started("resume", name, "--store", str(store), "--json", cwd=tmp_path))
     result = document("train", resumed.out)
-    assert (result["state"], len(result["history"])) == ("finished", 30)
+    assert (result["state"], len(result["history"])) == ("finished", 12)
     assert result["provenance"]["workers"] == 2
 
 

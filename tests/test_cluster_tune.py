@@ -1,6 +1,5 @@
 """Sweeps on Ray Tune: every trial ends with a reason, and nothing is left behind."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
@@ -123,9 +122,7 @@ def test_a_pruned_trial_says_at_which_accuracy_asha_stopped_it(plain: Ended) -> 
 def test_trials_share_processes_instead_of_starting_one_each(plain: Ended) -> None:
     names = [path.name.split("-") for path in (plain.store / "processes").iterdir()]
     assert len(names) == TRIALS
-    cpus = plain.trials.cost.cpu_seconds / plain.trials.cost.wall_seconds
-    assert len({process for process, _ in names}) <= max(2, os.cpu_count() or 2)
-    assert cpus > 0
+    assert len({process for process, _ in names}) <= 2, "the cluster has two CPUs"
 
 
 @pytest.mark.parametrize("which", ["plain", "failing"])
