@@ -27,11 +27,11 @@ def followed(work: Callable[[], T], poll: Callable[[], None]) -> T:
 
     # A daemon: after a second Ctrl-C nobody waits for it.
     Thread(target=fulfil, daemon=True).start()
-    while not future.done():
-        poll()
-        wait([future], timeout=_POLL_SECONDS)
-    poll()
     try:
+        while not future.done():
+            poll()
+            wait([future], timeout=_POLL_SECONDS)
+        poll()
         return future.result()
     except Exception as error:
         raise explained(error) from error

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError
 from ray.train import ControllerError, WorkerGroupError
+from ray.tune import TuneError
 
 from cifar_dist.errors import CifarDistError, RunError
 
@@ -13,7 +14,7 @@ def explained(error: Exception) -> Exception:
     found = deliberate(error)
     if found is not None:
         return found
-    if not isinstance(error, ControllerError | WorkerGroupError | RayActorError | RayTaskError):
+    if not isinstance(error, ControllerError | WorkerGroupError | RayError | TuneError):
         return error
     return RunError(
         f"the workers failed and no retry is left ({brief(error)}); "

@@ -123,7 +123,7 @@ def _show(channel: Channel, progress: Progress) -> None:
 
 
 class _Reporter:
-    """A worker's observer: epochs go to Ray, progress to the driver, its stop request back."""
+    """A worker's observer: progress goes to the driver, its stop request comes back."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

@@ -1,0 +1,98 @@
+"""The book of a sweep: every trial it heard of ends in a row, and the ledger says the same."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cifar_dist.cluster.book import Book
+from cifar_dist.documents import TrialRow
+from cifar_dist.runs import Ledger, Sweep
+from cifar_dist.store import open_store
+from tests.tiny import a_record
+
+LR = "recipe.optimizer.lr"
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+class _Silent:
+    def located(self, dashboard: str | None) -> None:
+        pass
+
+    def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
+        pass
+
+
+class _Trial:
+    """What Tune tells of a trial."""
+
+    def __init__(self, number: int) -> None:
+        self.config = {"number": number}
+        self.last_result: dict[str, Any] = {}
+
+    def get_pickled_error(self) -> Exception:
+        return ValueError("first line\nlast line")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    return Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000")
+
+
+@pytest.fixture
+def book(sweep: Sweep) -> Book:
+    overrides = [{}, {LR: 0.1}, {LR: 0.2}]
+    return Book(overrides, [1], Ledger(sweep, sweep.claim_attempt()), _Silent())
+
+
+def tell(book: Book, trial: _Trial, *epochs: int) -> None:
+    records = [a_record(epoch, 1.0 / epoch).model_dump(mode="json") for epoch in epochs]
+    result = {"state": "running", "records": records, "start_seconds": 0.5}
+    trial.last_result = {**result, "epoch": epochs[-1], "validation_accuracy": 0.5}
+    book.on_trial_result(0, [], trial, result)
+
+
+def test_a_trial_that_lost_its_worker_keeps_its_epochs_once_each(book: Book) -> None:
+    trial = _Trial(0)
+    book.on_trial_start(0, [], trial)
+    tell(book, trial, 1)
+    tell(book, trial, 2)
+    book.on_trial_recover(0, [], trial)
+    book.on_trial_start(0, [], trial)
+    tell(book, trial, 1, 2, 3)
+    book.on_trial_complete(0, [], trial)
+    assert [record.epoch for record in book.rows[0].history] == [1, 2, 3]
+    assert book.rows[0].start_seconds is None
+
+
+def test_what_a_spent_budget_cuts_short_is_pruned_and_what_never_told_an_epoch_is_not(
+    book: Book, sweep: Sweep
+) -> None:
+    for number in range(2):
+        book.on_trial_start(0, [], _Trial(number))
+    tell(book, _Trial(1), 1)
+    book.ended_by = "the sweep's budget of 9 s was spent"
+    book.close()
+    assert [(row.trial, row.state, row.reason) for row in book.rows.values()] == [
+        (1, "pruned", "the sweep's budget of 9 s was spent")
+    ]
+    assert {n: log.state for n, log in sweep.trials().items()} == {0: "started", 1: "pruned"}
+
+
+def test_an_interrupted_sweep_closes_no_trial_that_was_running(book: Book, sweep: Sweep) -> None:
+    book.on_trial_start(0, [], _Trial(0))
+    tell(book, _Trial(0), 1)
+    book.interrupted, book.ended_by = True, "the sweep's budget of 9 s was spent"
+    book.close()
+    assert book.rows == {}
+    assert sweep.trials()[0].state == "started"
+
+
+def test_a_trial_that_never_began_is_in_the_ledger_with_what_makes_it(
+    book: Book, sweep: Sweep
+) -> None:
+    book.on_trial_error(0, [], _Trial(2))
+    assert book.rows[2].reason == "ValueError: last line"
+    log = sweep.trials()[2]
+    assert (log.state, log.overrides) == ("failed", {LR: 0.2})

@@ -1,0 +1,102 @@
+"""A trial is a message to a living worker: it forgets the one before and never raises."""
+
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cifar_dist.cluster.channel import Channel
+from cifar_dist.cluster.trial import Trial
+from cifar_dist.errors import DataError
+from cifar_dist.runs import Sweep
+from cifar_dist.store import open_store
+from tests.tiny import make_job
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
+    monkeypatch.setattr(Channel, "stop_requested", lambda self: False)
+    job = make_job(store=str(tmp_path))
+    spec = {
+        "job": job.model_dump(mode="json"),
+        "sweep": "sweeps/tiny-00000000",
+        "overrides": [{}, {"recipe.epochs": 1}, {"recipe.optimizer.lr": 1e4}],
+        "rungs": [1],
+        "channel": "sweeps/tiny-00000000/0",
+        "started_at": 0.0,
+    }
+    made = Trial.__new__(Trial)  # without what Tune sets up round it
+    made.setup({"number": 0}, spec)
+    yield made
+    made.cleanup()
+
+
+def test_a_trial_tells_each_epoch_once_and_ends_with_the_last(trial: Trial) -> None:
+    told = [trial.step() for _ in range(2)]
+    assert [[record["epoch"] for record in result["records"]] for result in told] == [[1], [2]]
+    assert [(result["state"], result["done"]) for result in told] == [
+        ("running", False),
+        ("finished", True),
+    ]
+
+
+def test_the_next_trial_finds_nothing_left_of_the_one_before(trial: Trial) -> None:
+    trial.step()
+    assert trial._session is not None
+    before = weakref.ref(trial._session.learner)
+    trial.reset_config({"number": 1})
+    assert before() is None
+    assert trial.step()["state"] == "finished"
+
+
+def test_a_worker_begun_anew_tells_all_epochs_that_were_committed(trial: Trial) -> None:
+    trial.step()
+    trial.reset_config({"number": 0})
+    result = trial.step()
+    assert [record["epoch"] for record in result["records"]] == [1, 2]
+    trial.reset_config({"number": 0})
+    again = trial.step()
+    assert (again["state"], len(again["records"])) == ("finished", 2)
+
+
+def test_a_diverging_trial_says_so_with_the_worst_finite_score(trial: Trial) -> None:
+    trial.reset_config({"number": 2})
+    result = trial.step()
+    assert (result["state"], result["done"], result["validation_accuracy"]) == ("failed", True, 0.0)
+    assert result["reason"] == "diverged in epoch 1: its loss is not finite"
+    assert result["records"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DataError("the images are gone; bring them back"), "the images are gone; bring them back"),
+        (torch.OutOfMemoryError("GPU out of memory. Tried to allocate 9 GiB"), "GPU out of memory"),
+    ],
+)
+def test_a_trial_that_cannot_go_on_fails_and_its_worker_lives_on(
+    error: Exception, reason: str, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(job: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cifar_dist.cluster.trial.recipe_data", refuse)
+        result = trial.step()
+    assert (result["state"], result["reason"], result["records"]) == ("failed", reason, [])
+    trial.reset_config({"number": 1})
+    assert trial.step()["state"] == "finished"
+
+
+def test_a_stop_request_commits_what_there_is(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Channel, "stop_requested", lambda self: True)
+    assert trial.step()["state"] == "interrupted"
+    run = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000").trial(0)
+    assert run.checkpoints()[0].step == 1
