@@ -43,6 +43,8 @@ DOORS = {
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "albumentations": {"augment"},
+    "optuna": {"search"},
+    "tensorboardX": {"session"},
     "prometheus_client": {"metrics"},
     "yaml": {"config"},
     "typer": {"cli"},

@@ -93,6 +93,8 @@ class Placement(_Closed):
     """GPUs reserved for a worker or a trial; a fraction lets trials share one."""
     max_failures: Annotated[int, Field(ge=0, le=100)] = 3
     """Restarts after a worker died before the run counts as failed."""
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Trials of a sweep at once; null: as many as the cluster has room for."""
     collective_timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
     """A worker that waits longer than this for the others counts as hung."""
 
@@ -104,6 +106,8 @@ class Job(_Closed):
     """First part of the run's id; null takes the model's name."""
     recipe: Recipe = Recipe()
     placement: Placement = Placement()
+    tensorboard: Literal["off", "scalars", "histograms"] = "scalars"
+    """TensorBoard event files beside a run's checkpoints; histograms show every weight."""
     store: Annotated[str, Field(min_length=1, max_length=1024)] = "artifacts"
     """A folder or s3://bucket/prefix for checkpoints, ledgers and reports."""
 
