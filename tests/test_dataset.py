@@ -106,12 +106,12 @@ def test_a_prepared_source_is_opened_without_decoding(
 
 
 def test_an_edit_is_noticed_even_if_size_and_date_stay(tree: Path, tmp_path: Path) -> None:
-    before = prepare(str(tree), tmp_path / "cache")
+    before = prepare(str(tree), tmp_path / "cache").folder
     image = next(tree.glob("train/cat/*"))
     stat = image.stat()
     image.write_bytes(image.read_bytes())
     os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert prepare(str(tree), tmp_path / "cache") != before
+    assert prepare(str(tree), tmp_path / "cache").folder != before
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -119,7 +119,7 @@ def test_an_edit_is_noticed_even_if_size_and_date_stay(tree: Path, tmp_path: Pat
 def test_a_flipped_byte_in_the_cache_is_found_and_repaired(
     name: str, place: float, tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    entry = prepare(str(tree), tmp_path / "cache")
+    entry = prepare(str(tree), tmp_path / "cache").folder
     content = bytearray((entry / name).read_bytes())
     content[int(place * len(content))] ^= 1
     (entry / name).write_bytes(content)
@@ -133,9 +133,9 @@ def test_a_flipped_byte_in_the_cache_is_found_and_repaired(
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_lost_file_of_the_cache_is_made_again(name: str, tree: Path, tmp_path: Path) -> None:
-    entry = prepare(str(tree), tmp_path / "cache")
+    entry = prepare(str(tree), tmp_path / "cache").folder
     (entry / name).unlink()
-    assert prepare(str(tree), tmp_path / "cache") == entry
+    assert prepare(str(tree), tmp_path / "cache").folder == entry
     assert (entry / name).exists()
 
 
@@ -144,7 +144,7 @@ def test_a_lost_file_of_the_cache_is_made_again(name: str, tree: Path, tmp_path:
 def test_a_kill_while_preparing_leaves_nothing_half_prepared(
     call: int, tree: Path, tmp_path: Path
 ) -> None:
-    flush, calls = caches._flush, iter(range(FLUSHES))
+    flush, calls = caches.flush, iter(range(FLUSHES))
 
     def killed(path: Path) -> None:
         if next(calls) == call:
@@ -152,7 +152,7 @@ def test_a_kill_while_preparing_leaves_nothing_half_prepared(
         flush(path)
 
     def work() -> None:
-        caches._flush = killed
+        caches.flush = killed
         caches.fetch(sources.find(str(tree)), tmp_path / "cache")
 
     _, status = os.waitpid(in_child(work), 0)
@@ -210,22 +210,38 @@ def test_what_killed_processes_left_is_swept_after_a_day(tree: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({"CIFAR_DIST_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
-        ({"CIFAR_DIST_CACHE": "", "XDG_CACHE_HOME": "/b"}, "/b/cifar-dist"),
-        ({"CIFAR_DIST_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "/c"}, "/c/.cache/cifar-dist"),
+        ({"CIFAR_DIST_CACHE": "a", "XDG_CACHE_HOME": "b"}, "a"),
+        ({"CIFAR_DIST_CACHE": "", "XDG_CACHE_HOME": "b"}, "b/cifar-dist"),
+        ({"CIFAR_DIST_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "c"}, "c/.cache/cifar-dist"),
+        ({"CIFAR_DIST_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "/proc"}, "d/cifar-dist-{user}"),
     ],
 )
-def test_the_cache_lies_where_the_environment_says(
-    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+def test_the_cache_lies_where_the_environment_says_or_beside_temporary_files(
+    variables: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / value) if value else "")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "d"))
+    monkeypatch.setattr("os.access", lambda path, _: Path(path) != Path("/proc"))
+    assert caches.root(None) == tmp_path / expected.format(user=os.getuid())
+
+
+def test_a_temporary_cache_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"CIFAR_DIST_CACHE": "", "XDG_CACHE_HOME": "/proc/none"}.items():
         monkeypatch.setenv(name, value)
-    assert caches.root(None) == Path(expected)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    (tmp_path / "cifar-dist-12345").mkdir()
+    with pytest.raises(DataError, match="another user's"):
+        caches.root(None)
 
 
 def test_the_index_says_what_lies_beside_it(tree: Path, tmp_path: Path) -> None:
-    index = json.loads((prepare(str(tree), tmp_path) / "index.json").read_bytes())
-    assert index["schema"] == "cifar-dist/dataset/1"
+    index = json.loads((prepare(str(tree), tmp_path).folder / "index.json").read_bytes())
+    assert index["schema"] == "cifar-dist/dataset/2"
     assert index["sha256"] == opened(tree, tmp_path).sha256
     assert set(index["arrays"]) == set(ARRAYS)
 

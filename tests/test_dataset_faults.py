@@ -44,6 +44,18 @@ def translucent() -> bytes:
     return file.getvalue()
 
 
+def sixteen_bits() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((32, 32), 40_000, dtype=np.uint16)).save(file, "PNG")
+    return file.getvalue()
+
+
+def animated() -> bytes:
+    file, frames = io.BytesIO(), [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
+    frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
@@ -56,7 +68,7 @@ def translucent() -> bytes:
         ({**TREE, "train/eel/0.jpg": TREE[CAT], "test/eel/0.jpg": TREE[CAT]}, "11 classes"),
         ({**TREE, "train/cat/more/0.jpg": TREE[CAT]}, "not a regular file|too deep"),
         ({**TREE, CAT: b""}, "'train/cat/0.jpg' is not a readable JPEG or PNG"),
-        ({**TREE, CAT: bytes(1_000_001)}, "0.jpg' has 1000001 bytes; an image may"),
+        ({**TREE, CAT: bytes(1_000_001)}, "0.jpg' has more than the 1,000,000 bytes allowed"),
     ],
 )
 def test_a_wrong_tree_is_one_sentence_in_a_folder_and_in_a_tar(
@@ -81,6 +93,10 @@ def test_a_wrong_tree_is_one_sentence_in_a_folder_and_in_a_tar(
         (declared(20_000, 20_000), "not a readable JPEG or PNG"),
         (declared(12_000, 12_000), "12000×12000 pixels|not a readable"),
         (picture(size=(32, 31)), "has 32×31 pixels; resize to 32×32"),
+        (picture(size=(31, 31)), "has 31×31 pixels; resize to 32×32"),
+        (picture(size=(1025, 1025), kind="JPEG"), "has 1025×1025 pixels; resize to 32×32"),
+        (sixteen_bits(), "has 16 bits per value; save it with 8"),
+        (animated(), "is animated; save one frame of it"),
         (picture(mode="CMYK", kind="JPEG"), "color mode CMYK; save it as RGB"),
         (picture(mode="1"), "color mode 1; save it as RGB"),
         (translucent(), "partly transparent; save it as RGB"),
@@ -91,14 +107,27 @@ def test_a_wrong_image_is_named_with_the_rule_it_breaks(content: bytes, sentence
         decode({**TREE, CAT: content}, "here")
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
-def test_gray_palette_and_opaque_images_become_rgb(mode: str) -> None:
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA"])
+def test_gray_palette_and_opaque_images_become_rgb_and_are_counted(mode: str) -> None:
     content = picture(mode=mode)
     arrays = decode({**TREE, CAT: content}, "here")
     with Image.open(io.BytesIO(content)) as image:
         expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
     first_cat = 2 * arrays.classes.index("cat")
     assert np.array_equal(arrays.train_pixels[first_cat], expected)
+    assert (arrays.origin.converted_images, arrays.origin.resized_images) == (1, 0)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 8])
+def test_a_larger_square_is_averaged_down_and_counted(factor: int) -> None:
+    content = picture(size=(32 * factor, 32 * factor))
+    arrays = decode({**TREE, CAT: content}, "here")
+    with Image.open(io.BytesIO(content)) as image:
+        blocks = np.asarray(image, dtype=float).reshape(32, factor, 32, factor, 3)
+    first_cat = 2 * arrays.classes.index("cat")
+    error = arrays.train_pixels[first_cat] - blocks.mean((1, 3)).transpose(2, 0, 1)
+    assert np.abs(error).max() <= 1
+    assert (arrays.origin.converted_images, arrays.origin.resized_images) == (0, 1)
 
 
 def test_damaged_images_never_raise_anything_else() -> None:
@@ -124,7 +153,7 @@ def test_damaged_images_never_raise_anything_else() -> None:
         (member(CAT, tarfile.LNKTYPE), "not a regular file"),
         (member(CAT, tarfile.FIFOTYPE), "not a regular file"),
         (member(CAT, tarfile.CHRTYPE), "not a regular file"),
-        (member("zeros", size=2_000_000), "2000000 bytes"),
+        (member("zeros", size=2_000_000), "'zeros' has more than the 1,000,000 bytes"),
         (member(CAT), "train/cat/0.jpg twice"),
     ],
 )
@@ -181,7 +210,7 @@ def test_a_flipped_byte_in_a_compressed_tar_is_found(suffix: str, tmp_path: Path
     ("name", "sentence"),
     [
         ("sampel", "did you mean 'sample'"),
-        ("s3://bucket/key", "valid: sample, synthetic"),
+        ("nosuch", "valid: cifar10, sample, synthetic"),
         ("no/such/folder", "neither a known source nor an existing folder or tar file"),
         ("nul\0", "neither a known source"),
         ("/dev/zero", "neither a known source"),
@@ -207,4 +236,4 @@ def test_hidden_files_and_files_beside_the_layout_are_passed_over(tmp_path: Path
     folder = write_tree(tmp_path / "tree", {**TREE, **extra})
     archive = write_tar(tmp_path / "a.tar", {**TREE, **extra})
     assert read_tar(archive) == TREE
-    assert prepare(str(folder), tmp_path / "cache").is_dir()
+    assert prepare(str(folder), tmp_path / "cache").folder.is_dir()

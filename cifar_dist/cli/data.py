@@ -1,39 +1,94 @@
-"""`data prepare`, `data stats` and `data show`."""
+"""`data prepare`, `data push`, `data stats` and `data show`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cifar_dist.cli import options
-from cifar_dist.cli.output import emit
-from cifar_dist.errors import ConfigError, RefusedError
+from cifar_dist.cli.output import check_free, emit
+from cifar_dist.errors import ConfigError
+from cifar_dist.problems import shown
 
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="sample, synthetic or a path.")]
+if TYPE_CHECKING:
+    from cifar_dist.dataset import Prepared
+    from cifar_dist.documents import DataDocument
+
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="sample, cifar10, synthetic, a path or a store's URI."),
+]
+Archive = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="PATH", help="cifar-10-python.tar.gz or its unpacked folder."),
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch it from its official address.")]
+Uri = Annotated[str, typer.Argument(metavar="URI", help="s3://bucket/prefix or file:///folder.")]
 Output = Annotated[Path, typer.Option("--output", help="PNG file to write.")]
 Fraction = Annotated[float, typer.Option("--validation-fraction", min=0, max=0.5)]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the split.")]
 
 
+# The report that CIFAR-10's page asks to cite; the page names no license.
+_CITATION = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Image sources: prepare, measure, look at.", no_args_is_help=True)
-    group.command("prepare")(_prepare)
-    group.command("stats")(_stats)
-    group.command("show")(_show)
+    group = typer.Typer(
+        help="Image sources: prepare, publish, measure, look at.", no_args_is_help=True
+    )
+    group.command("prepare", epilog=_example("prepare cifar10 --download"))(_prepare)
+    group.command("push", epilog=_example("push cifar10 s3://bucket/team"))(_push)
+    group.command("stats", epilog=_example("stats cifar10 --json"))(_stats)
+    group.command("show", epilog=_example("show sample --output sheet.png"))(_show)
     app.add_typer(group, name="data")
 
 
-def _prepare(
-    source: Source = "sample", json: options.Json = False, debug: options.Debug = False
-) -> None:
-    """Bring a source into the verified cache and print where it lies."""
-    from cifar_dist.dataset import open_dataset, prepare
-    from cifar_dist.documents import DataDocument
+def _example(arguments: str) -> str:
+    return options.examples(f"data {arguments}")
 
-    cache = str(prepare(source))
-    facts = open_dataset(source, validation_fraction=0, seed=0).facts()
-    emit(DataDocument(data=facts, splits=[], cache=cache), lambda document: document.cache, json)
+
+def _prepare(
+    source: Source = "sample",
+    archive: Archive = None,
+    download: Download = False,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Bring a source into the verified cache.
+
+    For cifar10 give --from or --download once; training never downloads.
+    """
+    from cifar_dist.dataset import prepare, prepare_cifar10
+
+    if archive is None and not download:
+        prepared = prepare(source)
+    elif source != "cifar10":
+        raise ConfigError(f"--from and --download belong to cifar10, not to {shown(source)}")
+    elif archive is not None and download:
+        raise ConfigError("--from and --download exclude each other; give one of them")
+    else:
+        prepared = prepare_cifar10(archive)
+    emit(_document(prepared), _located, json)
+
+
+def _push(
+    source: Source, uri: Uri, json: options.Json = False, debug: options.Debug = False
+) -> None:
+    """Publish a source in a store and print its name.
+
+    That name is what --data takes, on every machine that reaches the store.
+    """
+    from cifar_dist.dataset import prepare
+    from cifar_dist.dataset.published import push
+    from cifar_dist.store import open_store
+
+    open_store(uri)
+    prepared = prepare(source)
+    address = push(prepared.arrays, prepared.folder, uri)
+    document = _document(prepared).model_copy(update={"published": address})
+    emit(document, lambda _: address, json)
 
 
 def _stats(
@@ -43,20 +98,44 @@ def _stats(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Print pixel statistics, class counts and hashes of every split."""
-    from cifar_dist.data import statistics
-    from cifar_dist.dataset import open_dataset, prepare
-    from cifar_dist.documents import DataDocument
-    from cifar_dist.report.tables import statistics_table
+    """Print a source's data card.
 
-    dataset = open_dataset(source, validation_fraction=fraction, seed=seed)
-    whole = open_dataset(source, validation_fraction=0, seed=seed)
+    Origin, hashes, pixel statistics of both splits, class counts.
+    """
+    from cifar_dist.dataset import prepare
+
+    prepared = prepare(source)
+    dataset = prepared.dataset(validation_fraction=fraction, seed=seed)
+
+    from cifar_dist.data import statistics
+    from cifar_dist.report.data_card import data_card
+
+    whole = prepared.dataset(validation_fraction=0, seed=seed)
     splits = [
         statistics(whole.train, "train", whole.classes),
         statistics(whole.test, "test", whole.classes),
     ]
-    document = DataDocument(data=dataset.facts(), splits=splits, cache=str(prepare(source)))
-    emit(document, statistics_table, json)
+    measured = {"data": dataset.facts(), "splits": splits}
+    emit(_document(prepared).model_copy(update=measured), data_card, json)
+
+
+def _located(document: "DataDocument") -> str:
+    data = document.data
+    counts = f"{data.train_images:,} training and {data.test_images:,} test images"
+    return f"{data.source}: {counts} in {document.cache}"
+
+
+def _document(prepared: "Prepared") -> "DataDocument":
+    from cifar_dist.documents import DataDocument
+
+    origin = prepared.arrays.origin
+    return DataDocument(
+        data=prepared.facts(),
+        splits=[],
+        cache=str(prepared.folder),
+        origin=origin,
+        citation=_CITATION if origin.kind in ("cifar10", "sample") else None,
+    )
 
 
 def _show(
@@ -71,11 +150,7 @@ def _show(
     from cifar_dist.report.contact_sheet import contact_sheet
     from cifar_dist.store.disk import chunks, copy, reported
 
-    with reported(str(output)):
-        if output.exists():
-            raise RefusedError(f"{output} exists; remove it or choose another --output")
-    if not output.parent.is_dir():
-        raise ConfigError(f"--output {output}: there is no folder {output.parent}; make it first")
+    check_free(output)
     dataset = open_dataset(source, validation_fraction=0, seed=0)
     pixels, labels = dataset.train.pixels.numpy(), dataset.train.labels.numpy()
     with reported(str(output)):

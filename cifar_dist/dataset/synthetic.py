@@ -3,6 +3,7 @@
 import numpy as np
 
 from cifar_dist.dataset.arrays import CLASSES, SIDE, Arrays
+from cifar_dist.documents import DataOrigin
 
 IDENTITY = "synthetic/1"  # counts up whenever the pictures change
 
@@ -21,4 +22,5 @@ def generate() -> Arrays:
     labels = np.arange(_TRAIN + _TEST, dtype=np.int64) % len(CLASSES)
     noise = random.normal(128, _NOISE, (len(labels), 3, SIDE, SIDE))
     pixels = (noise + _CONTRAST * (patterns[labels] - 128)).clip(0, 255).astype(np.uint8)
-    return Arrays(CLASSES, pixels[:_TRAIN], labels[:_TRAIN], pixels[_TRAIN:], labels[_TRAIN:])
+    train, test = (pixels[:_TRAIN], labels[:_TRAIN]), (pixels[_TRAIN:], labels[_TRAIN:])
+    return Arrays(CLASSES, *train, *test, DataOrigin(kind="synthetic"))

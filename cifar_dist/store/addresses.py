@@ -33,6 +33,8 @@ def scheme(uri: str) -> str:
     """Give 'file' or 's3'; a plain path counts as a file. Raises ConfigError for any other."""
     if not uri.strip() or not uri.isprintable():
         raise _refused(uri, "it is empty or holds control characters")
+    if "${" in uri:
+        raise _refused(uri, "variables are not filled in here; let the shell do that")
     found = _SCHEME.match(uri)
     if found is None:
         return "file"

@@ -1,5 +1,7 @@
 """The S3 client: the SDK's own settings chain, our timeouts, and what the endpoint is."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -8,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from cifar_dist.errors import ConfigError
+from cifar_dist.problems import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,10 +27,12 @@ _COMMON = Config(
 )
 # Over https the SDK would otherwise leave the body out of what it signs.
 _SIGNED_BODY = _COMMON.merge(Config(s3={"payload_signing_enabled": True}))
+_FILES = ("AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
 def connect(uri: str) -> "S3Client":
     """Build a client for one store; asks nothing of the network. Raises ConfigError."""
+    _check_environment(uri)
     try:
         session = boto3.session.Session()
         client = session.client("s3", config=_COMMON)
@@ -45,6 +50,20 @@ def connect(uri: str) -> "S3Client":
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     return client
+
+
+def _check_environment(uri: str) -> None:
+    """Refuse what the SDK would stumble over only when it signs or connects."""
+    for name, value in sorted(os.environ.items()):
+        if name.startswith("AWS_") and not value.isprintable():
+            raise ConfigError(
+                f"store={uri}: {name} holds a line break or bytes that are no text; set it again "
+                "without them, as with `printf` in place of `echo`"
+            )
+    for name in _FILES:
+        path = os.environ.get(name)
+        if path and not Path(path).exists():
+            raise ConfigError(f"store={uri}: {name}={shown(path)} does not exist; correct the path")
 
 
 def is_aws(client: "S3Client") -> bool:

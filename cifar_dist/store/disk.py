@@ -66,7 +66,7 @@ def save(path: Path, source: Iterable[bytes], expected: Content, name: str) -> N
             raise DamagedError(
                 f"{name} is damaged: its bytes are not those recorded "
                 f"({expected.bytes:,} bytes, SHA-256 {expected.sha256[:12]}…); "
-                "use another checkpoint, or restore the object from a backup"
+                "restore the object from a backup, or use another one"
             )
         part.replace(path)
     finally:

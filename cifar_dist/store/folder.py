@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cifar_dist.durable import flush
 from cifar_dist.store.addresses import checked
 from cifar_dist.store.contract import Content, Entry, MissingError, Store
 from cifar_dist.store.disk import chunks, copy, oversized, reported, save, write_through
@@ -136,14 +137,5 @@ def _link(part: Path, path: Path) -> bool:
             return False
         except FileNotFoundError:
             continue  # a delete removed the folder, empty until now, in between
-        _wait_for_disk(path.parent)
+        flush(path.parent)
         return True
-
-
-def _wait_for_disk(folder: Path) -> None:
-    # A new name survives a power cut only once its folder is synchronized too.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cifar_dist.errors import DamagedError, StoreError
+from cifar_dist.errors import ConfigError, DamagedError, StoreError
+from cifar_dist.problems import shown
 from cifar_dist.store.addresses import checked, is_key
 from cifar_dist.store.client import connect, is_aws
 from cifar_dist.store.contract import Content, Entry, MissingError, Store
@@ -35,7 +36,7 @@ class S3Store(Store):
         self._client = connect(self.uri)
         self._endpoint = self._client.meta.endpoint_url
         self._answered = False
-        self._single_writer = os.environ.get(_SINGLE_WRITER_VARIABLE) == "1"
+        self._single_writer = _is_single_writer()
         self._condition = {} if self._single_writer else {"IfNoneMatch": "*"}
         self._proven = self._single_writer or is_aws(self._client)
 
@@ -233,6 +234,13 @@ class S3Store(Store):
             self._client.abort_multipart_upload(
                 Bucket=self._bucket, Key=place["Key"], UploadId=place["UploadId"]
             )
+
+
+def _is_single_writer() -> bool:
+    text = os.environ.get(_SINGLE_WRITER_VARIABLE, "").strip()
+    if text not in ("", "0", "1"):
+        raise ConfigError(f"{_SINGLE_WRITER_VARIABLE}={shown(text)}: must be 1 or 0; unset it")
+    return text == "1"
 
 
 def _checksum(data: bytes) -> str:
