@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cifar_dist.config import dump_yaml, load_yaml, parse_yaml
+from cifar_dist.config import YamlFile, dump_yaml, load_file, load_job, load_yaml, parse_yaml
 from cifar_dist.errors import ConfigError
 
 
@@ -134,3 +134,46 @@ def test_what_is_no_regular_file_is_never_opened(tmp_path: Path) -> None:
             load_yaml(tmp_path / name)
     with pytest.raises(ConfigError, match="does not exist"):
         load_yaml(Path("a\0b"))
+
+
+def test_a_document_knows_the_line_of_every_path(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("a: 1\nb:\n  c.d:\n    - x\n    - {e: 1,\n       f: 2}\n", "utf-8")
+    lines = {"a": 1, "b": 2, "b.c.d": 3, "b.c.d.0": 4, "b.c.d.1": 5, "b.c.d.1.e": 5, "b.c.d.1.f": 6}
+    assert load_file(path).lines == lines
+
+
+@pytest.mark.parametrize(
+    ("sentence", "placed"),
+    [
+        ("a.b: wrong", "job.yaml:2: a.b: wrong"),
+        ("a.b.c=3: too large", "job.yaml:2: a.b.c=3: too large"),
+        ("a.x: missing", "job.yaml:1: a.x: missing"),
+        ("z: missing", "job.yaml: z: missing"),
+        ("nothing is right", "job.yaml: nothing is right"),
+    ],
+)
+def test_a_sentence_gets_the_line_of_the_nearest_path_that_is_written(
+    sentence: str, placed: str
+) -> None:
+    document = YamlFile("job.yaml", {"a": {"b": 1}}, {"a": 1, "a.b": 2})
+    assert str(document.placed(ConfigError(f"{sentence}\na: no"))).splitlines() == [
+        placed,
+        "job.yaml:1: a: no",
+    ]
+
+
+def test_a_job_file_names_the_line_of_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("recipe:\n  optimizer:\n    name: sgd\n    lrr: 1\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"job\.yaml:4: recipe\.optimizer\.lrr: unknown field"):
+        load_job(path)
+
+
+def test_endless_paths_cost_no_memory(tmp_path: Path) -> None:
+    text = "[" + "1, " * 20_000 + "1]"
+    for _ in range(9):
+        text = f"{{{'k' * 400}: {text}}}"
+    path = tmp_path / "job.yaml"
+    path.write_text(text, "utf-8")
+    assert sum(map(len, load_file(path).lines)) < 1000

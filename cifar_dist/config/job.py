@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Precision = Literal["auto", "fp32", "fp32_channels_last", "bf16", "bf16_depthwise_fp32"]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
+RateFactor = Annotated[float, Field(gt=0, le=1_000)]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"
 
 
@@ -42,7 +42,7 @@ class Recipe(_Closed):
     """What is learned; where it runs never changes this."""
 
     data: Annotated[str, Field(min_length=1, max_length=1024)] = "sample"
-    """Where the images come from: sample, synthetic, or a folder or tar of class folders."""
+    """Where images come from: sample, cifar10, a folder or tar of class folders, a pushed URI."""
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of each class held out for validation; 0 trains on all and keeps the last epoch."""
     model: Component = _component("speednet")
@@ -64,6 +64,16 @@ class Recipe(_Closed):
     """How often the training images are seen."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 125
     """Images of one optimizer step over all workers together."""
+    norm_bias_lr_factor: RateFactor = 1.0
+    """Learning rate of the biases of norms, relative to the optimizer's."""
+    head_lr_factor: RateFactor = 1.0
+    """Learning rate of the last layer, relative to the optimizer's."""
+    gradient_clip_norm: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    """Largest norm of the whole gradient of a step; a longer one is scaled down to it."""
+    accumulation: Annotated[int, Field(ge=1, le=65_536)] = 1
+    """Parts that a batch is worked through in, to save memory; batch norm sees one at a time."""
+    averaging: Component = _component("none")
+    """Average of the weights over time that is the model in place of the last step's."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of each training label spread over all classes."""
     batch_norm: Literal["synchronized", "local"] = "synchronized"
@@ -78,6 +88,23 @@ class Recipe(_Closed):
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs={self.warmup_epochs} must be less than epochs={self.epochs}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_hold_images(self) -> Self:
+        if self.accumulation > self.batch_size:
+            raise ValueError(
+                f"accumulation={self.accumulation} must not exceed batch_size={self.batch_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _plateau_can_be_seen(self) -> Self:
+        if self.schedule.name == "plateau" and self.validation_fraction == 0:
+            raise ValueError(
+                "schedule plateau follows the validation loss and validation_fraction=0 leaves "
+                "none; set it above 0 or choose another schedule"
             )
         return self
 

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from cifar_dist.config.job import Job, Placement, Recipe
-from cifar_dist.config.text import parse_yaml
+from cifar_dist.config.text import load_file, parse_yaml
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, sentences, shown
 from cifar_dist.registry import Registry
@@ -56,6 +57,15 @@ def parse_job(data: object) -> Job:
     for path, registry, component in _components(raw):
         _put(raw, path.split("."), registry.resolved(component))
     return _validated(raw)
+
+
+def load_job(path: Path) -> Job:
+    """Read a job file. Raises ConfigError with file, line and a sentence for each problem."""
+    document = load_file(path)
+    try:
+        return parse_job(document.data)
+    except ConfigError as error:
+        raise document.placed(error) from error
 
 
 def patched(job: Job, overrides: Mapping[str, Any]) -> Job:

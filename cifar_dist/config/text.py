@@ -1,7 +1,7 @@
 """YAML that means what it says: closed, small, without tags, aliases or duplicate keys."""
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,43 @@ from cifar_dist.problems import shown
 
 _MAX_BYTES = 256 * 1024
 _MAX_DEPTH = 40
+_MAX_PATH = 200  # characters; what lies under longer ones has the line of what holds it
 # YAML 1.2's core schema without octal and hexadecimal: 1e-3 is a number, `no` and 012 are words.
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-Events = Iterator[Any]
+
+@dataclass(frozen=True)
+class YamlFile:
+    """What a YAML file says, and on which line it says it."""
+
+    name: str
+    """The file's, as messages show it."""
+    data: Any
+    lines: dict[str, int]
+    """Dotted path of every key and entry to its line, counted from 1."""
+
+    def placed(self, error: ConfigError) -> ConfigError:
+        """Put the file, and the line where it is known, before each of an error's sentences."""
+        return ConfigError("\n".join(map(self._placed, str(error).splitlines())))
+
+    def _placed(self, sentence: str) -> str:
+        path = re.split(r"[:=]", sentence, maxsplit=1)[0]
+        while path and path not in self.lines:
+            path = path.rpartition(".")[0]
+        line = f":{self.lines[path]}" if path else ""
+        return f"{self.name}{line}: {sentence}"
 
 
 def load_yaml(path: Path) -> Any:
     """Read one YAML document from a regular file. Raises ConfigError naming file and line."""
+    return load_file(path).data
+
+
+def load_file(path: Path) -> YamlFile:
+    """Read one YAML document with its lines. Raises ConfigError naming file and line."""
     name = str(path) if str(path).isprintable() else shown(str(path))
     try:
         if not path.is_file():
@@ -39,17 +65,21 @@ def load_yaml(path: Path) -> Any:
         raise ConfigError(f"{name}: is not UTF-8 text; save it as UTF-8") from error
     except ValueError as error:
         raise ConfigError(f"{name}: is not a path; give that of a YAML file") from error
-    return parse_yaml(text, name)
+    return _read(text, name)
 
 
 def parse_yaml(text: str, where: str) -> Any:
     """Read one YAML document; `where` names it in messages. Raises ConfigError."""
+    return _read(text, where).data
+
+
+def _read(text: str, where: str) -> YamlFile:
     if len(text) > _MAX_BYTES:
         raise ConfigError(f"{where}: larger than {_MAX_BYTES} bytes; a job file is small")
     try:
         # One event at a time: libyaml's own time is quadratic in a depth that is refused here.
-        events = yaml.parse(text, Loader=_LOADER)
-        documents = [_value(next(events), events, where, 0) for event in events
+        reader = _Reader(where, yaml.parse(text, Loader=_LOADER))
+        documents = [reader.value(next(reader.events), "", 0) for event in reader.events
                      if isinstance(event, yaml.DocumentStartEvent)]  # fmt: skip
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -58,7 +88,7 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ConfigError(f"{where}{line}: {problem}; fix the YAML there") from error
     if len(documents) > 1:
         raise ConfigError(f"{where}: holds {len(documents)} documents; keep one")
-    return documents[0] if documents else None
+    return YamlFile(where, documents[0] if documents else None, reader.lines)
 
 
 def dump_yaml(data: object) -> str:
@@ -87,39 +117,57 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _value(event: Any, events: Events, where: str, depth: int) -> Any:
-    place = f"{where}:{event.start_mark.line + 1}"
-    if isinstance(event, yaml.AliasEvent) or event.anchor:
-        raise ConfigError(f"{place}: anchors and aliases are refused; write the value out")
-    if event.tag:
-        raise ConfigError(f"{place}: the tag {shown(event.tag)} is refused; write a plain value")
-    if depth > _MAX_DEPTH:
-        raise ConfigError(f"{place}: nested deeper than {_MAX_DEPTH} levels; flatten it")
-    if isinstance(event, yaml.ScalarEvent):
-        return _scalar(event.value) if event.implicit[0] else event.value
-    if isinstance(event, yaml.SequenceStartEvent):
-        return _sequence(events, where, depth)
-    return _mapping(events, where, depth)
+@dataclass
+class _Reader:
+    where: str
+    events: Any
+    lines: dict[str, int] = field(default_factory=dict)
 
+    def value(self, event: Any, path: str | None, depth: int) -> Any:
+        place = self._place(event)
+        if isinstance(event, yaml.AliasEvent) or event.anchor:
+            raise ConfigError(f"{place}: anchors and aliases are refused; write the value out")
+        if event.tag:
+            raise ConfigError(
+                f"{place}: the tag {shown(event.tag)} is refused; write a plain value"
+            )
+        if depth > _MAX_DEPTH:
+            raise ConfigError(f"{place}: nested deeper than {_MAX_DEPTH} levels; flatten it")
+        if isinstance(event, yaml.ScalarEvent):
+            return _scalar(event.value) if event.implicit[0] else event.value
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path, depth + 1)
+        return self._mapping(path, depth + 1)
 
-def _sequence(events: Events, where: str, depth: int) -> list[Any]:
-    values = []
-    while not isinstance(event := next(events), yaml.SequenceEndEvent):
-        values.append(_value(event, events, where, depth + 1))
-    return values
+    def _sequence(self, path: str | None, depth: int) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            inner = self._noted(event, path, str(len(values)))
+            values.append(self.value(event, inner, depth))
+        return values
 
+    def _mapping(self, path: str | None, depth: int) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            place = self._place(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                raise ConfigError(f"{place}: a key must be a plain word")
+            self.value(event, path, depth)
+            if event.value in values:
+                raise ConfigError(f"{place}: the key {shown(event.value)} stands twice; keep one")
+            inner = self._noted(event, path, event.value)
+            values[event.value] = self.value(next(self.events), inner, depth)
+        return values
 
-def _mapping(events: Events, where: str, depth: int) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    while not isinstance(event := next(events), yaml.MappingEndEvent):
-        place = f"{where}:{event.start_mark.line + 1}"
-        if not isinstance(event, yaml.ScalarEvent):
-            raise ConfigError(f"{place}: a key must be a plain word")
-        _value(event, events, where, depth)
-        if event.value in values:
-            raise ConfigError(f"{place}: the key {shown(event.value)} stands twice; keep one")
-        values[event.value] = _value(next(events), events, where, depth + 1)
-    return values
+    def _noted(self, event: Any, path: str | None, key: str) -> str | None:
+        inner = f"{path}.{key}" if path else key
+        if path is None or len(inner) > _MAX_PATH:
+            return None
+        self.lines[inner] = event.start_mark.line + 1
+        return inner
+
+    def _place(self, event: Any) -> str:
+        return f"{self.where}:{event.start_mark.line + 1}"
 
 
 def _scalar(text: str) -> Any:

@@ -1,22 +1,34 @@
 """A search space: a base job, what varies around it, and the trials that follow from a seed."""
 
 import json
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cifar_dist import seeds
-from cifar_dist.config import Job, load_yaml, parse_job, patched
+from cifar_dist.config import (
+    Job,
+    load_file,
+    load_job,
+    parse_job,
+    patched,
+    shipped_recipes,
+)
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, sentences, shown
-from cifar_dist.search.parameters import KINDS, Parameter
+from cifar_dist.search import tpe
+from cifar_dist.search.checks import MAX_TRIALS, problems
+from cifar_dist.search.grammar import grown
+from cifar_dist.search.parameters import FIELDS, Parameter
+from cifar_dist.search.samplers import Draws, Observation, fresh
+from cifar_dist.search.tree import Picks, Tree, key
 
-_MAX_TRIALS = 10_000
-_SHARED = ("recipe.data", "recipe.validation_fraction")  # else scores could not be compared
+_STARTUP = 10
+_ASKS = 10  # before a configuration that nobody tried is drawn
 
 
 class _Closed(BaseModel):
@@ -40,16 +52,18 @@ class Budget(_Closed):
 
 
 class Space(_Closed):
-    """A sweep as it was asked for; its trials are pure in the sweep's seed and their number."""
+    """A sweep as it was asked for; a trial follows from its number, a seed and what was seen."""
 
     description: Annotated[str, Field(min_length=1, max_length=2000)]
     """What can be learned from this sweep."""
     job: Job
     """The base job, which is also trial 0."""
-    trials: Annotated[int, Field(ge=1, le=_MAX_TRIALS)] | None = None
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] | None = None
     """How many, the base job included; null for a grid, which counts its own points."""
-    sampler: Literal["random", "grid"] = "random"
-    """Draw each trial, or take every combination in turn."""
+    sampler: Literal["random", "grid", "tpe"] = "random"
+    """Draw each trial, take every combination in turn, or learn from the trials that ended."""
+    startup_trials: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Trials that must end before tpe learns from them; random until then; null: at most 10."""
     asha: Asha | None = Asha()
     """When trials are stopped early; null lets all finish."""
     space: Annotated[dict[str, Parameter], Field(min_length=1, max_length=64)]
@@ -59,13 +73,12 @@ class Space(_Closed):
 
     @classmethod
     def load(cls, path: Path) -> "Space":
-        """Read a space file. Raises ConfigError with one line per problem."""
+        """Read a space file. Raises ConfigError with file, line and a sentence per problem."""
+        document = load_file(path)
         try:
-            return cls.parse(load_yaml(path))
+            return cls.parse(document.data)
         except ConfigError as error:
-            lines = str(error).splitlines()
-            named = [line if str(path) in line else f"{path}: {line}" for line in lines]
-            raise ConfigError("\n".join(named)) from error
+            raise document.placed(error) from error
 
     @classmethod
     def parse(cls, data: object) -> "Space":
@@ -75,9 +88,10 @@ class Space(_Closed):
             raise ConfigError(f"a search space is a mapping of {fields}; got {shown(data)}")
         found = []
         try:
-            job = parse_job(data.get("job"))
+            job = _base_job(data.get("job"))
         except ConfigError as error:
-            found += [f"job: {line}" for line in str(error).splitlines()]
+            field = "job." if isinstance(data.get("job"), dict) else "job: "
+            found += [f"{field}{line}" for line in str(error).splitlines()]
         try:
             # Through JSON: strict there still takes a list for a tuple, never True for a number.
             text = json.dumps({**data, "job": {}}, default=str)
@@ -86,30 +100,10 @@ class Space(_Closed):
             found += sentences(error.errors(), valid=_fields(data))
         if not found:
             space = space.model_copy(update={"job": job})
-            found = list(dict.fromkeys(_problems(space)))
+            found = list(dict.fromkeys(problems(space)))
         if found:
             raise ConfigError("\n".join(found))
         return space
-
-    @model_validator(mode="after")
-    def _trials_are_countable(self) -> Self:
-        if self.sampler == "random":
-            if self.trials is None:
-                raise ValueError("trials: required with sampler random")
-            return self
-        if self.trials is not None:
-            raise ValueError("trials: must be left out with sampler grid, which counts its points")
-        for path, parameter in self.space.items():
-            if not parameter.points:
-                raise ValueError(
-                    f"space.{path}: a grid cannot list a real number; use choice or sampler random"
-                )
-        if self.count > _MAX_TRIALS:
-            raise ValueError(
-                f"space: the grid and the base job make {self.count} trials, "
-                f"more than {_MAX_TRIALS}; use fewer values or sampler random"
-            )
-        return self
 
     def changed(self, overrides: Mapping[str, Any], trials: int | None) -> "Space":
         """Change the base job and how many trials there are. Raises ConfigError."""
@@ -117,53 +111,62 @@ class Space(_Closed):
         data = {**self.model_dump(mode="json"), "job": job}
         return Space.parse(data if trials is None else {**data, "trials": trials})
 
+    @cached_property
+    def tree(self) -> Tree:
+        """The variables and how they depend on each other. Raises ConfigError."""
+        return grown(self.space, self.job)
+
     @property
     def count(self) -> int:
         """Give the number of trials, the base job included."""
-        if self.trials is not None:
-            return self.trials
-        return 1 + math.prod(len(parameter.points) for parameter in self.space.values())
+        return self.trials or 1 + int(self.tree.size)
 
-    def overrides(self, trial: int, seed: int) -> dict[str, Any]:
-        """Give what makes `trial`, counted from 0, out of the base job: nothing for trial 0."""
-        if trial == 0:
-            return {}
+    def proposal(self, trial: int, seed: int, seen: Sequence[Observation] = ()) -> dict[str, Any]:
+        """Give what makes `trial` out of the base job: nothing for trial 0.
+
+        Pure: the same trials seen, in the same order, give the same proposal; only tpe looks.
+        """
+        return self.tree.overrides(self._picks(trial, seed, seen)) if trial else {}
+
+    def preview(self, most: int, seed: int) -> list[dict[str, Any]]:
+        """Give the first trials as far as they are known before any has run."""
+        known = min(most, self.count)
+        if self.sampler == "tpe":
+            known = min(known, 1 + self._startup)
+        return [self.proposal(trial, seed) for trial in range(known)]
+
+    def _picks(self, trial: int, seed: int, seen: Sequence[Observation]) -> Picks:
         if self.sampler == "grid":
-            return self._point(trial - 1)
-        # One stream per path, so that a parameter more leaves the draws of the others alone.
-        return {
-            path: parameter.draw((seeds.derive(seed, "trial", trial, path) >> 10) / 2**53)
-            for path, parameter in self.space.items()
-        }
+            return self._grid[trial - 1]
+        ended = [o for o in seen if o.trial and o.state != "running"]
+        if self.sampler == "random" or len(ended) < self._startup:
+            return self._draws.picks(trial, seed)
+        taken = {key(observation.overrides) for observation in seen if observation.trial}
+        stream = seeds.derive(seed, "tpe", trial)
+        asked = islice(tpe.proposals(self.tree, stream, seen), _ASKS)
+        untried = (picks for picks in asked if self.tree.key(picks) not in taken)
+        return next(untried, None) or fresh(self.tree, trial, seed, taken)
 
-    def _point(self, index: int) -> dict[str, Any]:
-        point = {}
-        for path, parameter in reversed(self.space.items()):
-            index, digit = divmod(index, len(parameter.points))
-            point[path] = parameter.points[digit]
-        return dict(reversed(point.items()))
+    @property
+    def _startup(self) -> int:
+        return self.startup_trials or max(1, min(_STARTUP, self.count // 3))
+
+    @cached_property
+    def _grid(self) -> list[Picks]:
+        return list(self.tree.points())
+
+    @cached_property
+    def _draws(self) -> Draws:
+        return Draws(self.tree)
 
 
-def shipped_spaces() -> dict[str, Path]:
-    """Give the spaces that come with the package, by name."""
-    package = Path(__file__).parents[1]
-    installed = package / "tune_spaces"
-    folder = installed if installed.is_dir() else package.parent / "tune_spaces"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def space_path(name: str) -> Path:
-    """Find a space by its shipped name or as a file. Raises ConfigError."""
-    spaces = shipped_spaces()
-    if name in spaces:
-        return spaces[name]
-    path = Path(name)
-    with suppress(OSError):  # a name too long for a file
-        if path.is_file():
-            return path
-    raise ConfigError(
-        f"{shown(name)}: neither a file nor a shipped search space; {nearest(name, spaces)}"
-    )
+def _base_job(data: object) -> Job:
+    if not isinstance(data, str):
+        return parse_job(data)
+    recipes = shipped_recipes()
+    if data not in recipes:
+        raise ConfigError(f"{shown(data)} is no shipped recipe; {nearest(data, recipes)}")
+    return load_job(recipes[data])
 
 
 def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,58 +176,5 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "": Space.model_fields,
         "asha": Asha.model_fields,
         "budget": Budget.model_fields,
-        **{f"space.{path}": KINDS for path in paths},
+        **{f"space.{path}": FIELDS for path in paths},
     }
-
-
-def _problems(space: Space) -> Iterator[str]:
-    recipe = space.job.recipe
-    if recipe.validation_fraction == 0:
-        yield "job: recipe.validation_fraction=0: trials are ranked on validation images; hold some"
-    if (space.job.placement.workers or 0) > 1:
-        workers = space.job.placement.workers
-        yield f"job: placement.workers={workers}: a trial runs on one worker; leave it out"
-    if space.asha and space.asha.grace_epochs > recipe.epochs:
-        yield (
-            f"asha.grace_epochs={space.asha.grace_epochs}: must not exceed the job's "
-            f"recipe.epochs={recipe.epochs}"
-        )
-    searchable = [path for path in space.space if _is_searchable(path)]
-    for path in space.space.keys() - searchable:
-        yield f"space.{path}: all trials share it; search fields of recipe, set this one in job"
-    for path in searchable:
-        for other in searchable:
-            if other.startswith(f"{path}."):
-                yield f"space.{other}: lies inside space.{path}; search one of the two"
-    found = [line for path in searchable for line in _alone(space, path)]
-    yield from found or _corners(space)
-
-
-def _is_searchable(path: str) -> bool:
-    return path.startswith("recipe.") and path not in _SHARED
-
-
-def _alone(space: Space, path: str) -> Iterator[str]:
-    """Try each end of one parameter, an option beside each name that may be chosen with it."""
-    chooser = path.rpartition(".")[0] + ".name"
-    names = space.space[chooser].values if chooser in space.space and chooser != path else (None,)
-    for name in names:
-        for value in space.space[path].values:
-            overrides = {path: value} if name is None else {chooser: name, path: value}
-            try:
-                patched(space.job, overrides)
-            except ConfigError as error:
-                beside = "" if name is None else f" (with {chooser}={name})"
-                yield from (f"space: {line}{beside}" for line in str(error).splitlines())
-
-
-def _corners(space: Space) -> Iterator[str]:
-    """Try the ends of each two parameters together; rules like warm-up < epochs bind two."""
-    for end in (0, -1):
-        base = {path: parameter.values[end] for path, parameter in space.space.items()}
-        for path, parameter in space.space.items():
-            for value in parameter.values:
-                try:
-                    patched(space.job, {**base, path: value})
-                except ConfigError as error:
-                    yield from (f"space: {line}" for line in str(error).splitlines())
