@@ -9,11 +9,16 @@ from torch import Tensor
 
 from cifar_dist import data
 from cifar_dist.augment import AUGMENTATIONS, Policy
+from cifar_dist.augment.steps import Mixing
 from cifar_dist.errors import ConfigError
+from tests.pictures import augmented, changed, labels_of, mixed
 
 N = 200
 EPOCH = 3
-WITH_SHARE = [name for name in AUGMENTATIONS.names if "p" in AUGMENTATIONS.resolved({"name": name})]
+NAMES = AUGMENTATIONS.names
+WITH_SHARE = [name for name in NAMES if "p" in AUGMENTATIONS.resolved({"name": name})]
+# Each step by itself, so its share of changed images is not p.
+CHAINS = {"albumentations", "classic"}
 
 
 @pytest.fixture(scope="module")
@@ -22,74 +27,99 @@ def pixels() -> Tensor:
     return torch.randint(0, 256, (N, 3, 32, 32), generator=generator, dtype=torch.uint8)
 
 
-def augmented(pixels: Tensor, *components: dict[str, Any], epoch: int = EPOCH) -> Tensor:
-    policy = Policy(components)
-    table = policy.table(len(pixels), 0, epoch)
-    return policy.apply(pixels, torch.arange(len(pixels)), table, epoch)
+def applied(
+    policy: Policy, pixels: Tensor, indices: Tensor, table: Tensor, epoch: int = EPOCH
+) -> tuple[Tensor, Tensor]:
+    return policy.apply(pixels, labels_of(pixels), indices, table, epoch)
 
 
-def changed(before: Tensor, after: Tensor) -> Tensor:
-    return (before != after).flatten(1).any(1)
-
-
-@pytest.mark.parametrize("name", AUGMENTATIONS.names)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_augmentation_changes_images_and_keeps_their_form(name: str, pixels: Tensor) -> None:
     kept = pixels.clone()
     result = augmented(pixels, {"name": name})
     assert (result.shape, result.dtype) == (pixels.shape, torch.uint8)
-    assert changed(pixels, result).float().mean() > 0.3
+    assert changed(pixels, result).float().mean() > 0.05
     assert torch.equal(pixels, kept)
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS.names)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_augmentation_repeats_itself(name: str, pixels: Tensor) -> None:
     first = augmented(pixels, {"name": name})
     torch.manual_seed(99)
     assert torch.equal(first, augmented(pixels, {"name": name}))
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS.names)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_augmentation_differs_between_epochs(name: str, pixels: Tensor) -> None:
     first, second = (augmented(pixels, {"name": name}, epoch=epoch) for epoch in (0, 1))
-    assert changed(first, second).float().mean() > 0.3
+    assert changed(first, second).float().mean() > 0.1
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS.names)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("place", [0, 1])
-def test_how_an_epoch_is_cut_into_batches_and_ranks_changes_no_image(
+def test_how_an_epoch_is_cut_into_batches_and_ranks_changes_no_image_and_no_target(
     name: str, place: int, pixels: Tensor
 ) -> None:
     components: list[dict[str, Any]] = [{"name": "cutout"}]
     components.insert(place, {"name": name})
-    whole = augmented(pixels, *components)
+    images, targets = mixed(pixels, *components, epoch=EPOCH)
     policy = Policy(components)
     table = policy.table(N, 0, EPOCH)
     for batch in torch.split(data.permutation(N, 7, 0), 64):
         for rank in range(3):
             mine = data.shard(batch, rank, 3)
-            assert torch.equal(policy.apply(pixels, mine, table, EPOCH), whole[mine])
+            part, part_targets = applied(policy, pixels, mine, table)
+            assert torch.equal(part, images[mine])
+            assert torch.equal(part_targets, targets[mine])
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS.names)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_alone_comes_out_as_in_a_crowd(name: str, pixels: Tensor) -> None:
+    policy = Policy([{"name": name}])
+    table = policy.table(N, 0, EPOCH)
+    whole, _ = applied(policy, pixels, torch.arange(N), table)
+    for index in range(5):
+        alone, _ = applied(policy, pixels, torch.tensor([index]), table)
+        assert torch.equal(alone[0], whole[index])
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_empty_shard_stays_empty(name: str, pixels: Tensor) -> None:
     policy = Policy([{"name": name}])
-    nothing = policy.apply(pixels, torch.arange(0), policy.table(N, 0, 0), 0)
-    assert nothing.shape == (0, 3, 32, 32)
+    images, targets = applied(policy, pixels, torch.arange(0), policy.table(N, 0, 0))
+    assert images.shape == (0, 3, 32, 32)
+    assert len(targets) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_targets_are_classes_unless_images_are_mixed(name: str, pixels: Tensor) -> None:
+    _, targets = mixed(pixels, {"name": name})
+    if isinstance(AUGMENTATIONS.build({"name": name}), Mixing):
+        assert (targets.shape, targets.dtype) == ((N, 10), torch.float32)
+        assert torch.allclose(targets.sum(1), torch.ones(N))
+    else:
+        assert torch.equal(targets, labels_of(pixels))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_of_a_kind_in_one_list_draw_each_for_itself(name: str, pixels: Tensor) -> None:
+    once, twice = (Policy([{"name": name}] * count) for count in (1, 2))
+    assert twice.table(N, 0, 0).shape[1] == 2 * once.table(N, 0, 0).shape[1]
+    first, second = (augmented(pixels, *[{"name": name}] * count) for count in (1, 2))
+    assert (first != second).any()
 
 
 @pytest.mark.parametrize("name", WITH_SHARE)
-@pytest.mark.parametrize(("p", "least", "most"), [(0.0, 0, 0), (0.25, 20, 140), (1.0, N, N)])
-def test_a_share_p_of_the_images_is_augmented(
-    name: str, p: float, least: int, most: int, pixels: Tensor
-) -> None:
-    # The upper bound leaves room for a pipeline of three, each with p.
-    count = int(changed(pixels, augmented(pixels, {"name": name, "p": p})).sum())
-    assert least <= count <= most
+def test_p_0_changes_nothing(name: str, pixels: Tensor) -> None:
+    assert torch.equal(augmented(pixels, {"name": name, "p": 0.0}), pixels)
 
 
-def test_the_pipeline_of_a_library_decides_each_step_on_its_own(pixels: Tensor) -> None:
-    share = changed(pixels, augmented(pixels, {"name": "albumentations"})).float().mean()
-    assert share == pytest.approx(1 - 0.5**3, abs=0.08)
+@pytest.mark.parametrize("name", [name for name in WITH_SHARE if name not in CHAINS])
+def test_a_share_p_of_the_images_is_augmented(name: str, pixels: Tensor) -> None:
+    # A strong change now and then is none: a turn by less than half a level, a partner of its own.
+    count = int(changed(pixels, augmented(pixels, {"name": name, "p": 0.25})).sum())
+    assert count == pytest.approx(0.25 * N, abs=25)
+    assert int(changed(pixels, augmented(pixels, {"name": name, "p": 1.0})).sum()) > 0.9 * N
 
 
 def test_alternating_flip_shows_each_image_both_ways_in_any_two_epochs(pixels: Tensor) -> None:
@@ -148,7 +178,7 @@ def test_the_largest_draw_stays_inside_the_frame(pixels: Tensor) -> None:
     for padding in range(1, 17):
         policy = Policy([{"name": "pad_crop", "padding": padding, "fill": "constant"}])
         table = torch.full((N, 2), 1 - 2**-24)
-        corner = policy.apply(pixels, torch.arange(N), table, 0)
+        corner, _ = applied(policy, pixels, torch.arange(N), table)
         kept = 32 - padding
         assert torch.equal(corner[..., :kept, :kept], pixels[..., padding:, padding:])
 
@@ -166,14 +196,16 @@ def test_cutout_covers_one_square_with_the_mean_color(pixels: Tensor) -> None:
 def test_no_augmentation_gathers_the_images_as_they_are(pixels: Tensor) -> None:
     indices = torch.tensor([5, 2, 9])
     policy = Policy([])
-    assert torch.equal(policy.apply(pixels, indices, policy.table(N, 0, 0), 0), pixels[indices])
+    images, labels = applied(policy, pixels, indices, policy.table(N, 0, 0))
+    assert torch.equal(images, pixels[indices])
+    assert torch.equal(labels, indices % 10)
 
 
 def test_a_policy_follows_new_pixels(pixels: Tensor) -> None:
     policy = Policy([CROP])
     table, indices = policy.table(N, 0, 0), torch.arange(N)
-    policy.apply(pixels, indices, table, 0)
-    black = policy.apply(torch.zeros_like(pixels), indices, table, 0)
+    applied(policy, pixels, indices, table)
+    black, _ = applied(policy, torch.zeros_like(pixels), indices, table)
     assert not black.any()
 
 
