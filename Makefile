@@ -6,7 +6,7 @@ STORE ?= artifacts
 SPACE ?= quickstart
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data tune train test test-cluster test-full test-s3 check format schema lock bench
+.PHONY: help setup dev data tune train test test-full test-s3 check format schema lock dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,8 @@ test-s3: dev ## Run the store's contract against a real S3 server, versitygw
 	@folder=$$(mktemp -d); mkfifo $$folder/exports; \
 	deploy/versitygw $$folder/objects > $$folder/exports & server=$$!; \
 	trap "kill $$server; rm -r $$folder" EXIT; eval "$$(cat $$folder/exports)"; \
-	$(BIN)/python -m pytest tests/test_store.py tests/test_runs.py tests/test_checkpoints.py
+	$(BIN)/python -m pytest tests/test_store.py tests/test_runs.py tests/test_checkpoints.py \
+		tests/test_dataset_published.py
 
 check: dev ## Lint, types, layers, sizes, schema: what CI and pre-commit call
 	$(BIN)/ruff check .
@@ -67,3 +68,8 @@ lock: $(VENV)/bin/python ## Resolve the lock files anew
 		--python-version 3.11 pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--python-version 3.11 pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+dist: dev ## Build wheel and sdist into dist/ and check them
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/twine check --strict dist/*

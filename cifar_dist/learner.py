@@ -1,9 +1,11 @@
 """All that changes while training, so all that a checkpoint holds."""
 
+import copy
 import json
 import math
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grad_norm_
 
 from cifar_dist import seeds
 from cifar_dist.augment import AUGMENTATIONS, Policy
@@ -21,7 +24,7 @@ from cifar_dist.data import Images, normalize, permutation, shard
 from cifar_dist.documents import EpochRecord
 from cifar_dist.errors import DamagedError
 from cifar_dist.models import MODELS, SupportsWhitening
-from cifar_dist.optim import OPTIMIZERS, SCHEDULES, factor, set_lr
+from cifar_dist.optim import AVERAGINGS, OPTIMIZERS, SCHEDULES, Pair, factor, scale_lr, set_lr
 from cifar_dist.precision import Arithmetic
 from cifar_dist.registry import Registry
 from cifar_dist.world import World, synchronized
@@ -31,6 +34,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "recipe.augmentation": AUGMENTATIONS,
     "recipe.optimizer": OPTIMIZERS,
     "recipe.schedule": SCHEDULES,
+    "recipe.averaging": AVERAGINGS,
 }
 """Every component of a job by the dotted path that names it."""
 
@@ -50,6 +54,7 @@ class Learner:
 
     `train` stays resident on the device; random draws are pure functions of the seed and of
     (epoch, image) or, for dropout alone, of (step, rank): no generator state has to be saved.
+    `model` is what is evaluated and scored; averaging makes it another one than is `trained`.
     """
 
     def __init__(
@@ -58,10 +63,21 @@ class Learner:
         self.recipe, self.arithmetic, self.world = recipe, arithmetic, world or World()
         device = arithmetic.device
         self.pixels, self.labels = train.pixels.to(device), train.labels.to(device)
-        self.model = self._prepared(build_model(recipe.model, recipe.seed))
-        self._network = _shared(self.model) if self.world.size > 1 else self.model
-        self.optimizer = OPTIMIZERS.build(recipe.optimizer.model_dump(), self.model)
-        self._schedule = SCHEDULES.build(recipe.schedule.model_dump())
+        self.trained = self.model = self._prepared(build_model(recipe.model, recipe.seed))
+        self.network = _shared(self.trained) if self.world.size > 1 else self.trained
+        self.optimizer = OPTIMIZERS.build(recipe.optimizer.model_dump(), self.trained)
+        scale_lr(
+            self.optimizer,
+            self.trained,
+            norm_bias=recipe.norm_bias_lr_factor,
+            head=recipe.head_lr_factor,
+        )
+        self._average = AVERAGINGS.build(recipe.averaging.model_dump())
+        if self._average is not None:
+            self.model = copy.deepcopy(self.trained)
+            self._pair = Pair(self.model, self.trained)
+        self.schedule = SCHEDULES.build(recipe.schedule.model_dump())
+        self._losses: list[float] = []
         self._policy = Policy([component.model_dump() for component in recipe.augmentation])
         self._table: tuple[int, Tensor] | None = None
         self.steps_per_epoch = math.ceil(len(train) / recipe.batch_size)
@@ -90,32 +106,57 @@ class Learner:
 
     def advance(self, batch: Tensor) -> None:
         """Take one optimizer step on a global batch; every rank brings its own part of it."""
-        recipe, world = self.recipe, self.world
-        mine = shard(batch, world.rank, world.size).to(self.pixels.device)
+        recipe = self.recipe
         set_lr(
             self.optimizer,
-            factor(self._schedule, self.step, self.total_steps, self.warmup_steps),
+            factor(self.schedule, self.step, self.total_steps, self.warmup_steps, self._losses),
         )
-        torch.manual_seed(seeds.derive(recipe.seed, "dropout", self.step, world.rank))
-        pixels = self._policy.apply(self.pixels, mine, self._draws(), self.epoch)
-        labels = self.labels[mine]
-        with self.arithmetic.context():
-            logits = self._network(normalize(pixels, self.arithmetic.memory_format))
-        loss = F.cross_entropy(
-            logits.float(), labels, reduction="sum", label_smoothing=recipe.label_smoothing
-        )
-        # DDP averages over ranks: scaled so, uneven shards still give the global batch's mean.
-        torch.autograd.backward(loss * (world.size / len(batch)))
+        torch.manual_seed(seeds.derive(recipe.seed, "dropout", self.step, self.world.rank))
+        self._accumulate(batch)
+        if recipe.gradient_clip_norm is not None:
+            clip_grad_norm_(self.trained.parameters(), recipe.gradient_clip_norm, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.tally[0] += loss.detach()
-        self.tally[1] += (logits.detach().argmax(1) == labels).sum()
-        self.tally[2] += len(mine)
         self.step += 1
+        if self._average is not None:
+            self._average(self._pair, self.step)
+
+    def _accumulate(self, batch: Tensor) -> None:
+        """Add up the gradient of a global batch's mean loss, part by part of about one size."""
+        largest = math.ceil(self.recipe.batch_size / self.recipe.accumulation)
+        *parts, last = torch.tensor_split(batch, math.ceil(len(batch) / largest))
+        for part in parts:
+            with self._unsynchronized():
+                self._backward(part, len(batch))
+        self._backward(last, len(batch))
+
+    def _backward(self, part: Tensor, count: int) -> None:
+        """Add this rank's share of the gradient of `part`, from a batch of `count` images."""
+        world = self.world
+        mine = shard(part, world.rank, world.size).to(self.pixels.device)
+        pixels, targets = self._policy.apply(
+            self.pixels, self.labels, mine, self._draws(), self.epoch
+        )
+        with self.arithmetic.context():
+            logits = self.network(normalize(pixels, self.arithmetic.memory_format))
+        loss = F.cross_entropy(
+            logits.float(), targets, reduction="sum", label_smoothing=self.recipe.label_smoothing
+        )
+        # DDP averages over ranks: scaled so, uneven shards still give the global batch's mean.
+        torch.autograd.backward(loss * (world.size / count))
+        self.tally[0] += loss.detach()
+        self.tally[1] += _hits(logits.detach().argmax(1), targets).sum()
+        self.tally[2] += len(mine)
+
+    def _unsynchronized(self) -> AbstractContextManager[object]:
+        if isinstance(self.network, DistributedDataParallel):
+            return self.network.no_sync()
+        return nullcontext()
 
     def finish_epoch(self, record: EpochRecord) -> None:
         """Append an epoch to the history and start counting anew."""
         self.history.append(record)
+        self._losses = self._compared()
         self.tally = self._empty_tally()
         self.seconds = 0.0
 
@@ -134,6 +175,8 @@ class Learner:
             "tally": self.tally,
             "seconds": self.seconds,
         }
+        if self._average is not None:
+            state["trained"] = self.trained.state_dict()
         torch.save(state, folder / STATE)
         history = [record.model_dump(mode="json") for record in self.history]
         (folder / HISTORY).write_text(json.dumps(history), "utf-8")
@@ -143,12 +186,15 @@ class Learner:
         load_weights(self.model, folder / WEIGHTS)
         try:
             state = torch.load(folder / STATE, map_location=self.pixels.device, weights_only=True)
+            if self._average is not None:
+                self.trained.load_state_dict(state["trained"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             if self.world.is_chief:  # the tally counts what all ranks saw
                 self.tally.copy_(state["tally"])
             history = json.loads((folder / HISTORY).read_text("utf-8"))
             self.history = [EpochRecord.model_validate(record) for record in history]
+            self._losses = self._compared()
         except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
             raise DamagedError(
                 f"{folder / STATE} does not fit this job ({error}); it was saved by another recipe"
@@ -169,9 +215,21 @@ class Learner:
             self._table = (self.epoch, table.to(self.pixels.device))
         return self._table[1]
 
+    def _compared(self) -> list[float]:
+        # During a warm-up losses fall and rise for its own sake; a plateau is looked for after it.
+        settled = self.history[math.ceil(self.recipe.warmup_epochs) :]
+        return [r.validation_loss for r in settled if r.validation_loss is not None]
+
     def _empty_tally(self) -> Tensor:
         # Loss, correct and count of this rank's images; float64 counts exactly and sums stably.
         return torch.zeros(3, dtype=torch.float64, device=self.pixels.device)
+
+
+def _hits(predictions: Tensor, targets: Tensor) -> Tensor:
+    # Of classes, or of probabilities the share that the predicted class has.
+    if targets.dim() == 1:
+        return predictions == targets
+    return targets.gather(1, predictions[:, None])
 
 
 def _shared(model: nn.Module) -> nn.Module:

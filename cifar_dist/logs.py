@@ -16,3 +16,5 @@ def configure(level: int = logging.INFO) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logger.addHandler(handler)
     logger.propagate = False
+    # Without a home to write to it warns in every run, and does well with a temporary folder.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -86,7 +86,7 @@ def evaluate(model: nn.Module, images: Images, world: World) -> Outcome:
 
 
 def _steps(learner: Learner) -> Iterator[Tick]:
-    learner.model.train()
+    learner.network.train()
     started, due, since = time.perf_counter(), learner.step + 1, learner.step
     for batch in learner.batches():
         learner.advance(batch)

@@ -42,7 +42,11 @@ def _step_seconds(recipe: Recipe, train: Images, arithmetic: Arithmetic, batch: 
     """Median seconds of a step; infinity if its loss is not finite."""
     part = Images(train.pixels[: batch * (_STEPS + 1)], train.labels[: batch * (_STEPS + 1)])
     # Of the job's own steps, larger ones, there may be too few for a schedule of this length.
-    few = {"batch_size": batch, "epochs": max(recipe.epochs, _STEPS + 1)}
+    few = {
+        "batch_size": batch,
+        "accumulation": math.ceil(batch * recipe.accumulation / recipe.batch_size),
+        "epochs": max(recipe.epochs, _STEPS + 1),
+    }
     learner = Learner(recipe.model_copy(update=few), part, arithmetic)
     seconds: list[float] = []
     for step in range(_STEPS + 1):

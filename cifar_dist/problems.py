@@ -1,10 +1,12 @@
 """A wrong value as one sentence: field, value, rule and the nearest valid name."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 _SHOWN = 60  # characters of a wrong value that are repeated to the user
+_ITS_TYPE = re.compile(r"^(Value error, |(Input|String|List|Dictionary|Tuple) (?=should ))")
 _LISTED = 12  # valid names that are listed when none is near
 
 
@@ -35,7 +37,7 @@ def sentences(
 
 def _sentence(error: Mapping[str, Any], prefix: str, valid: Mapping[str, Iterable[str]]) -> str:
     path = [prefix] if prefix else []
-    path += [str(part) for part in error["loc"]]
+    path += [_named(part) for part in error["loc"]]
     field = ".".join(path)
     if error["type"] == "extra_forbidden":
         section = ".".join(path[:-1])
@@ -43,7 +45,13 @@ def _sentence(error: Mapping[str, Any], prefix: str, valid: Mapping[str, Iterabl
         return f"{field}: unknown field{where}; {nearest(path[-1], valid.get(section, ()))}"
     if error["type"] == "missing":
         return f"{field}: required and missing"
-    rule = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    rule = _ITS_TYPE.sub("", str(error["msg"]))
     if error["type"] in {"value_error", "json_invalid"}:
         return f"{field}: {rule}" if field else rule
     return f"{field}={shown(error['input'])}: {rule}"
+
+
+def _named(part: object) -> str:
+    """Repeat a key as it is, unless it is empty, odd or endless."""
+    text = str(part)
+    return text if text.isprintable() and 0 < len(text) <= _SHOWN else shown(text)

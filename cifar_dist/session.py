@@ -14,6 +14,7 @@ from cifar_dist.data import Dataset, Images
 from cifar_dist.dataset import open_dataset
 from cifar_dist.documents import Document, EpochRecord, Evaluation, Score, best_epoch
 from cifar_dist.errors import DeviceError, RunError
+from cifar_dist.events import EventFiles, event_files
 from cifar_dist.learner import WEIGHTS, Learner, load_weights
 from cifar_dist.loop import Outcome, Tick, epochs, evaluate
 from cifar_dist.machine import owned_cpus
@@ -100,19 +101,22 @@ def agreed_precision(shared: Run | Sweep, job: Job, train: Images, world: World)
 class Session:
     """A learner bound to its run: restored on entry, committed as it goes."""
 
-    def __init__(self, run: Run, learner: Learner, dataset: Dataset) -> None:
-        self.learner, self._run, self._dataset = learner, run, dataset
+    def __init__(
+        self, run: Run, learner: Learner, dataset: Dataset, events: EventFiles | None = None
+    ) -> None:
+        self.learner, self._run, self._dataset, self._events = learner, run, dataset, events
         self._world = learner.world
         self._committer: BackgroundCommitter | None = None
         if self._world.is_chief:
-            claimed = run.claim_attempt(world_size=self._world.size)
-            self._committer = BackgroundCommitter(run, claimed)
+            self._attempt = run.claim_attempt(world_size=self._world.size)
+            self._committer = BackgroundCommitter(run, self._attempt)
         self._restore()
 
     def events(self) -> Iterator[Tick | EpochRecord]:
         """Train to the end; every finished epoch is committed in the background."""
         for event in epochs(self.learner, self._dataset.validation):
             if isinstance(event, EpochRecord) and event.train_loss is not None:
+                self._note(event)
                 self.commit()
             yield event
 
@@ -146,6 +150,11 @@ class Session:
         if self._dataset.validation is not None:
             validation = self._outcome(self._dataset.validation).score("validation")
         return validation, test_evaluation(self._outcome(self._dataset.test), self._dataset)
+
+    def _note(self, record: EpochRecord) -> None:
+        if self._committer is not None and self._events is not None:
+            number = self._attempt.number
+            self._committer.note(*self._events.file(number, record, self.learner.model))
 
     def _outcome(self, images: Images) -> Outcome:
         return evaluate(self.learner.model, images, self._world)
@@ -204,8 +213,8 @@ def train_session(job: Job, run: Run, world: World, observer: Observer) -> Resul
     verdict = agreed_precision(run, job, dataset.train, world)
     arithmetic = Arithmetic(verdict["name"], device_for(job.placement))
     learner = Learner(recipe, dataset.train, arithmetic, world)
-    session = Session(run, learner, dataset)
-    state = _follow(session, observer)
+    session = Session(run, learner, dataset, event_files(job, {}))
+    state = follow(session, observer)
     session.wait()
     result = Result(
         state=state,
@@ -222,7 +231,8 @@ def train_session(job: Job, run: Run, world: World, observer: Observer) -> Resul
     return result.model_copy(update={"validation": validation, "test": test})
 
 
-def _follow(session: Session, observer: Observer) -> Literal["finished", "interrupted", "failed"]:
+def follow(session: Session, observer: Observer) -> Literal["finished", "interrupted", "failed"]:
+    """Train a session to its end, or to a commit once the observer asks to stop."""
     learner = session.learner
     for event in session.events():
         if learner.world.is_chief:

@@ -1,6 +1,8 @@
 """A sweep's beginning and end: its identity, its winner and the one reading of the test split."""
 
 import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from cifar_dist.errors import RefusedError
 from cifar_dist.learner import WEIGHTS, build_model, load_weights
 from cifar_dist.loop import evaluate
 from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
-from cifar_dist.search import Space
+from cifar_dist.search import Observation, Space
 from cifar_dist.session import device_for, test_evaluation
 from cifar_dist.store import Store
 from cifar_dist.world import World
@@ -62,6 +64,40 @@ def score_winner(run: Run, job: Job, dataset: Dataset) -> tuple[Score | None, Ev
     if dataset.validation is not None:
         validation = evaluate(model, dataset.validation, World()).score("validation")
     return validation, test_evaluation(evaluate(model, dataset.test, World()), dataset)
+
+
+class Seen:
+    """What a sampler may know of a sweep's trials, folded from the ledger's events one by one."""
+
+    def __init__(self) -> None:
+        self._trials: dict[int, Observation] = {}
+
+    @property
+    def observations(self) -> list[Observation]:
+        """One for each trial, in the order they were asked for."""
+        return list(self._trials.values())
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Take in a start, an epoch or an end; a rung says what its epoch said."""
+        number = event["trial"]
+        known = self._trials.get(number)
+        if event["event"] == "start":
+            values = known.values if known else {}
+            self._trials[number] = Observation(number, event["overrides"], "running", values)
+        elif known and event["event"] == "epoch" and event["validation_accuracy"] is not None:
+            values = {**known.values, event["epoch"]: event["validation_accuracy"]}
+            self._trials[number] = replace(known, values=values)
+        elif known and event["event"] == "end":
+            score = event["validation_accuracy"]
+            self._trials[number] = replace(known, state=event["state"], score=score)
+
+
+def observations(events: Iterable[Mapping[str, Any]]) -> list[Observation]:
+    """Give what a sampler knew after these events of a ledger: as it was, or for a restart."""
+    seen = Seen()
+    for event in events:
+        seen.add(event)
+    return seen.observations
 
 
 def _shaping(asked: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def ray_address(dataset_cache: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GOMP_SPINCOUNT", "10000")
         patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process less in every run
+        patch.setenv("RAY_TRAIN_METRICS_ENABLED", "0")
         with subprocess.Popen(
             [sys.executable, "-c", _HOLDER],
             stdin=subprocess.PIPE,
@@ -72,8 +73,13 @@ def eventually(idle: Callable[[], bool], seconds: float = 30.0) -> bool:
     return idle()
 
 
-def interrupted(arguments: list[str], sign: str, **environment: str) -> tuple[int, str]:
-    """Run a command, press Ctrl-C once a line with `sign` is shown; gives its code and stderr."""
+def interrupted(
+    arguments: list[str], sign: str, *, terminate: bool = False, **environment: str
+) -> tuple[int, str]:
+    """Run a command, press Ctrl-C once a line with `sign` is shown; gives its code and stderr.
+
+    With `terminate`, it gets the signal of a machine that is shut down instead.
+    """
     with subprocess.Popen(
         [sys.executable, "-m", "cifar_dist", *arguments],
         stdout=subprocess.DEVNULL,
@@ -87,8 +93,10 @@ def interrupted(arguments: list[str], sign: str, **environment: str) -> tuple[in
         for line in process.stderr:
             shown += line
             if sign in line:
-                # As a terminal does: to the command and to all that it started.
-                os.killpg(process.pid, signal.SIGINT)
+                if terminate:
+                    process.terminate()
+                else:  # as a terminal does: to the command and to all that it started
+                    os.killpg(process.pid, signal.SIGINT)
                 break
         shown += process.stderr.read()
         return process.wait(), shown

@@ -3,13 +3,19 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.commands import Finished, Program, finished, listed, python, started
+from tests.commands import TINY, Finished, Program, document, finished, listed, python, started
 from tests.trees import TREE, write_tree
-from tests.wrong_inputs import JOBS, REFUSED, SECRET, SPACES
+from tests.wrong_environments import DEAD, UNAVAILABLE, Environment
+from tests.wrong_environments import REFUSED as SETTINGS
+from tests.wrong_jobs import JOBS
+from tests.wrong_lines import REFUSED, SECRET
+from tests.wrong_spaces import HEADS, SPACES
 
 
 @pytest.fixture
@@ -79,10 +85,28 @@ def test_a_wrong_search_space_is_named_with_its_path(
     assert listed(folder) == ["my.yaml"]
 
 
+@pytest.mark.usefixtures("empty_cache")
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_wrong_head_of_a_search_space_is_named(kind: str, program: Program, folder: Path) -> None:
+    head, searched, sentence = HEADS[kind]
+    (folder / "my.yaml").write_text(f"description: d\n{head}\nspace: {{{searched}}}\n")
+    check_refusal(program("tune", "my.yaml"), sentence)
+    assert listed(folder) == ["my.yaml"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "# nothing", "description: d\ntrials: 4", "a: [*x]"])
+def test_a_file_that_is_no_space_says_what_one_is(
+    text: str, program: Program, folder: Path
+) -> None:
+    (folder / "my.yaml").write_text(text)
+    check_refusal(program("tune", "my.yaml"), "my.yaml")
+    assert listed(folder) == ["my.yaml"]
+
+
 def test_a_pipe_is_never_waited_for(program: Program, folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     check_refusal(program("train", "pipe"), "pipe: is not a regular file")
-    check_refusal(program("tune", "pipe"), "neither a file")
+    check_refusal(program("tune", "pipe"), "pipe: is not a regular file|neither a file")
     check_refusal(program("train", "--data", "pipe"), "neither a known source")
 
 
@@ -134,16 +158,95 @@ print(json.dumps([name for name in ("torch", "ray", "boto3", "matplotlib") if na
     assert listed(folder) == []
 
 
+@pytest.mark.usefixtures("empty_cache")
 @pytest.mark.parametrize(
-    ("variable", "value", "line", "sentence"),
+    ("environment", "line", "sentence"),
+    SETTINGS,
+    ids=[f"{name}-{i}" for i, (case, _, _) in enumerate(SETTINGS) for name in case],
+)
+def test_a_wrong_variable_is_refused_by_its_name(
+    environment: Environment,
+    line: str,
+    sentence: str,
+    program: Program,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("../file").write_text("no settings")
+    before = listed(Path(".."))
+    settle({**DEAD, **environment}, monkeypatch)
+    check_refusal(program(*line.split()), sentence)
+    assert listed(Path("..")) == before
+
+
+@pytest.mark.parametrize(("environment", "sentence"), UNAVAILABLE)
+def test_storage_that_cannot_be_reached_is_exit_4(
+    environment: Environment,
+    sentence: str,
+    program: Program,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settle({**DEAD, **environment}, monkeypatch)
+    check_refusal(program("artifacts", "ls", "--store", "s3://bucket/x"), sentence, code=4)
+    assert listed(folder) == []
+
+
+def settle(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set variables, or take away those that are None; `{file}` is one that is no settings."""
+    for name, value in environment.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value.replace("{file}", str(Path("../file").absolute())))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
     [
-        ("CIFAR_DIST_STORE", "gs://bucket", "artifacts ls", "'gs:' is not a kind of store"),
-        ("CIFAR_DIST_STORE", f"s3://k:{SECRET}@b", "train", "holds credentials"),
-        ("CIFAR_DIST_CACHE", "/dev/null/x", "data prepare synthetic", "set CIFAR_DIST_CACHE"),
+        ("CIFAR_DIST_STORE", "gs://bucket", "'gs:' is not a kind of store"),
+        ("CIFAR_DIST_STORE", f"s3://k:{SECRET}@b", "holds credentials"),
     ],
 )
 def test_a_wrong_variable_is_refused_by_a_real_process(
-    variable: str, value: str, line: str, sentence: str, folder: Path
+    variable: str, value: str, sentence: str, folder: Path
 ) -> None:
-    check_refusal(finished(started(*line.split(), cwd=folder, **{variable: value})), sentence)
+    check_refusal(finished(started("train", cwd=folder, **{variable: value})), sentence)
+    assert listed(folder) == []
+
+
+def test_odd_surroundings_do_not_stop_a_run(folder: Path, empty_cache: Path) -> None:
+    odd: dict[str, str | None] = {
+        "CUDA_VISIBLE_DEVICES": "7",
+        "HOME": None,
+        "LANG": "C",
+        "LC_ALL": "C",
+        "OMP_NUM_THREADS": "abc",
+        "PYTHONUTF8": "0",
+        "TMPDIR": str(folder / "nosuch"),
+        "TZ": "Nowhere/Odd",
+        "CIFAR_DIST_CACHE": str(empty_cache),
+    }
+    line = f"{sys.executable} -m cifar_dist train {TINY} --epochs 1 --json"
+    script = f"ulimit -n 64; exec {line}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **odd}
+    ended = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env={name: value for name, value in environment.items() if value is not None},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert document("train", ended.stdout)["state"] == "finished"
+    assert "Traceback" not in ended.stderr
+
+
+def test_words_that_are_no_text_are_refused_by_a_real_process(folder: Path) -> None:
+    word = os.fsdecode(b"\xff\xfe")
+    for flags in (("--name", word), ("--store", word), ("--set", f"{word}=1"), (word,)):
+        ended = finished(started("train", *flags, "--data", "nosuch", cwd=folder))
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.isprintable() or "\n" in ended.err
+        assert "Traceback" not in ended.err
     assert listed(folder) == []

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cifar_dist.cli.train import run_job
+from cifar_dist.api.run import run_job
+from cifar_dist.cli.terminal import Terminal
 from cifar_dist.documents import DOCUMENTS, TrainDocument
 from cifar_dist.errors import RunError
 from cifar_dist.learner import WEIGHTS
@@ -14,31 +15,12 @@ from tests.commands import TINY, Program, document
 from tests.tiny import make_job
 from tests.trees import TREE, picture, write_tree
 
-COMMON = "--json --debug"
-FLAGS = {
-    "train": "--model --epochs --batch-size --lr --data --seed --workers --store --name --set "
-    f"--fresh --resume {COMMON}",
-    "resume": f"--store --workers {COMMON}",
-    "tune": "--trials --epochs --data --seed --final-epochs --refit --store --name --set --fresh "
-    f"{COMMON}",
-    "data prepare": COMMON,
-    "data stats": f"--validation-fraction --seed {COMMON}",
-    "data show": f"--output {COMMON}",
-    "models list": COMMON,
-    "models show": COMMON,
-    "artifacts ls": f"--store {COMMON}",
-    "artifacts best": f"--store {COMMON}",
-    "artifacts get": f"--output --checkpoint --store {COMMON}",
-    "artifacts verify": f"--store {COMMON}",
-    "schema": COMMON,
-}
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainDocument:
     """Train the tiny job once."""
     store = str(tmp_path_factory.mktemp("trained") / "store")
-    return run_job(make_job(store=store), again=False, resume=False)
+    return run_job(make_job(store=store), Terminal())
 
 
 def objects(folder: Path) -> set[Path]:
@@ -46,26 +28,12 @@ def objects(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("command", FLAGS)
-def test_a_command_explains_each_of_its_flags_and_no_other(command: str, program: Program) -> None:
-    ended = program(*command.split(), "--help")
-    listed = re.findall(r"^ +(?:-h, )?(--[a-z-]+)", ended.out, re.MULTILINE)
-    assert ended.code == 0
-    assert sorted(listed) == sorted([*FLAGS[command].split(), "--help"])
-
-
-def test_without_a_command_the_program_lists_them(program: Program) -> None:
-    ended = program()
-    assert (ended.code, ended.out) == (2, "")
-    assert "artifacts" in ended.err
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", program("--version").out)
-
-
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
         ("data prepare synthetic", "data"),
         ("data stats synthetic", "data"),
+        ("data push synthetic store", "data"),
         ("data show synthetic", "artifacts"),
         ("models list", "models"),
         ("models show lenet5", "models"),

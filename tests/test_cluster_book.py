@@ -8,8 +8,10 @@ import pytest
 
 from cifar_dist.cluster.book import Book
 from cifar_dist.documents import TrialRow
+from cifar_dist.errors import RefusedError
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.store import open_store
+from cifar_dist.sweep import observations
 from tests.tiny import a_record
 
 LR = "recipe.optimizer.lr"
@@ -42,12 +44,17 @@ def sweep(tmp_path: Path) -> Sweep:
 
 @pytest.fixture
 def book(sweep: Sweep) -> Book:
-    overrides = [{}, {LR: 0.1}, {LR: 0.2}]
-    return Book(overrides, [1], Ledger(sweep, sweep.claim_attempt()), _Silent())
+    made = Book(3, [1], Ledger(sweep, sweep.claim_attempt()), _Silent())
+    for number, overrides in enumerate([{}, {LR: 0.1}, {LR: 0.2}]):
+        made.begin(number, overrides)
+    return made
 
 
 def tell(book: Book, trial: _Trial, *epochs: int) -> None:
-    records = [a_record(epoch, 1.0 / epoch).model_dump(mode="json") for epoch in epochs]
+    records = [
+        a_record(epoch, 1.0 / epoch).model_dump() | {"validation_accuracy": epoch / 4}
+        for epoch in epochs
+    ]
     result = {"state": "running", "records": records, "start_seconds": 0.5}
     trial.last_result = {**result, "epoch": epochs[-1], "validation_accuracy": 0.5}
     book.on_trial_result(0, [], trial, result)
@@ -77,7 +84,8 @@ def test_what_a_spent_budget_cuts_short_is_pruned_and_what_never_told_an_epoch_i
     assert [(row.trial, row.state, row.reason) for row in book.rows.values()] == [
         (1, "pruned", "the sweep's budget of 9 s was spent")
     ]
-    assert {n: log.state for n, log in sweep.trials().items()} == {0: "started", 1: "pruned"}
+    states = {number: log.state for number, log in sweep.trials().items()}
+    assert states == {0: "started", 1: "pruned", 2: "started"}
 
 
 def test_an_interrupted_sweep_closes_no_trial_that_was_running(book: Book, sweep: Sweep) -> None:
@@ -87,6 +95,38 @@ def test_an_interrupted_sweep_closes_no_trial_that_was_running(book: Book, sweep
     book.close()
     assert book.rows == {}
     assert sweep.trials()[0].state == "started"
+
+
+def test_a_trial_is_stored_when_it_is_asked_for_before_anything_of_it_exists(
+    book: Book, sweep: Sweep
+) -> None:
+    assert {n: log.overrides for n, log in sweep.trials().items()} == {
+        0: {},
+        1: {LR: 0.1},
+        2: {LR: 0.2},
+    }
+    assert (book.asked, book.open) == (3, 3)
+
+
+def test_what_the_sampler_is_told_follows_from_the_ledger(book: Book, sweep: Sweep) -> None:
+    trial = _Trial(1)
+    book.on_trial_start(0, [], trial)
+    tell(book, trial, 1, 2)
+    book.on_trial_complete(0, [], trial)
+    assert observations(sweep.events()) == book.seen
+    assert [(o.trial, o.state, dict(o.values)) for o in book.seen] == [
+        (0, "running", {}),
+        (1, "pruned", {1: 0.25, 2: 0.5}),
+        (2, "running", {}),
+    ]
+    assert book.open == 2
+
+
+def test_an_error_of_the_store_is_kept_as_it_is(book: Book, sweep: Sweep) -> None:
+    sweep.claim_attempt()
+    with pytest.raises(RefusedError):
+        book.on_trial_error(0, [], _Trial(0))
+    assert isinstance(book.error, RefusedError)
 
 
 def test_a_trial_that_never_began_is_in_the_ledger_with_what_makes_it(

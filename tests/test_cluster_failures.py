@@ -1,9 +1,11 @@
 """What Ray raises becomes the error it stands for, in one sentence."""
 
 import pytest
+import torch
 
 from cifar_dist.cluster.driver import followed
-from cifar_dist.cluster.failures import brief, explained
+from cifar_dist.cluster.failures import brief, explained, reason
+from cifar_dist.cluster.train import _NoRetry
 from cifar_dist.errors import RefusedError, RunError
 
 from ray.exceptions import RaySystemError, RayTaskError  # isort: skip - after what prepares it
@@ -41,6 +43,22 @@ def test_any_other_failure_is_one_sentence_naming_its_innermost_cause(error: Exc
     assert isinstance(found, RunError)
     assert "this); what is committed can be resumed" in str(found)
     assert "\n" not in str(found)
+
+
+@pytest.mark.parametrize("error", [FENCED, KeyError("number"), torch.OutOfMemoryError("9 GiB")])
+def test_what_a_restart_would_only_meet_again_ends_a_run_at_once(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        _NoRetry().after_exception(None, {0: RuntimeError("peer closed"), 1: error})
+
+
+@pytest.mark.parametrize("error", [RuntimeError("peer closed"), RaySystemError("died")])
+def test_a_lost_worker_and_what_its_peers_make_of_it_are_retried(error: Exception) -> None:
+    _NoRetry().after_exception(None, {0: error})
+
+
+def test_the_reason_of_a_failure_is_one_line() -> None:
+    assert reason(WorkerGroupError("two ranks", {1: FENCED})) == str(FENCED)
+    assert reason(KeyError("number")) == "KeyError: 'number'"
 
 
 def test_a_bug_of_ours_stays_what_it_is() -> None:

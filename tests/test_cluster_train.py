@@ -12,10 +12,11 @@ import pytest
 
 from cifar_dist.cluster import driver
 from cifar_dist.cluster import train as training
+from cifar_dist.cluster.connection import connected
 from cifar_dist.cluster.train import train
 from cifar_dist.config import Job
 from cifar_dist.documents import EpochRecord
-from cifar_dist.errors import RunError, StoreError
+from cifar_dist.errors import ConfigError, RunError, StoreError
 from cifar_dist.learner import Learner
 from cifar_dist.runs import Run
 from cifar_dist.session import Result, train_here
@@ -36,19 +37,16 @@ Work = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class _Progress:
-    """Keeps what it saw, and asks to stop at the first sight of a step if told to."""
+    """Keeps what it saw."""
 
-    def __init__(self, stop: Event | None = None) -> None:
+    def __init__(self) -> None:
         self.steps: list[int] = []
-        self._stop = stop
 
     def stop_requested(self) -> bool:
         return False
 
     def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
         self.steps.append(step)
-        if self._stop is not None:
-            self._stop.set()
 
 
 def job_of(folder: Path, workers: int, **overrides: Any) -> Job:
@@ -113,18 +111,6 @@ def assert_alike(result: Result, expected: Result) -> None:
         assert mine.validation_loss == pytest.approx(theirs.validation_loss, rel=1e-3)
 
 
-def test_one_worker_stops_when_asked_and_its_successor_agrees_with_no_worker(
-    tmp_path: Path, alone: Result
-) -> None:
-    job, stop = job_of(tmp_path, 1), Event()
-    run = run_of(job)
-    assert train(job, run, _Progress(stop), stop).state == "interrupted"
-    stopped_at = run.checkpoints()[0].step
-    progress = _Progress()
-    assert_alike(train(job, run, progress, Event()), alone)
-    assert 0 < stopped_at <= progress.steps[0]
-
-
 def test_three_workers_agree_with_none_though_one_of_them_is_killed(
     tmp_path: Path, alone: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,15 +132,19 @@ def test_three_workers_agree_with_none_though_one_of_them_is_killed(
     assert not [name for name in stored if name.endswith((".safetensors", ".pt"))]
 
 
-def test_a_worker_lost_more_often_than_allowed_fails_the_run_in_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_lost_more_often_than_allowed_fails_the_run_and_one_alone_can_go_on(
+    tmp_path: Path, alone: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = job_of(tmp_path / "store", 2, placement__max_failures=0)
-    monkeypatch.setattr(training, "_work", losing(tmp_path / "killed"))
-    with pytest.raises(RunError, match="no retry is left") as caught:
-        train(job, run_of(job), _Progress(), Event())
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_work", losing(tmp_path / "killed"))
+        with pytest.raises(RunError, match="no retry is left") as caught:
+            train(job, run_of(job), _Progress(), Event())
     assert "\n" not in str(caught.value)
-    assert run_of(job).checkpoints(), "the first epoch can be resumed"
+    assert run_of(job).checkpoints()[0].epoch == 1
+    progress = _Progress()
+    assert_alike(train(job_of(tmp_path / "store", 1), run_of(job), progress, Event()), alone)
+    assert progress.steps[0] > EPOCHS * 18 / 3, "it went on from the first epoch"
 
 
 def test_a_deliberate_error_of_a_worker_comes_back_as_itself_and_is_not_retried(
@@ -192,23 +182,29 @@ def test_ctrl_c_ends_a_local_ray_and_what_was_committed_is_resumed_on_another(
 
 
 @pytest.mark.parametrize(
-    ("changed", "named"),
+    ("address", "error"),
     [
-        ({"RAY_ADDRESS": "127.0.0.1:9"}, "nobody answers at RAY_ADDRESS=127.0.0.1:9"),
-        ({"RAY_AUTH_TOKEN": "0" * 32}, "RAY_AUTH_TOKEN"),
-        ({"RAY_ADDRESS": "ray://127.0.0.1:10001"}, "Ray Client"),
+        ("127.0.0.1:9", RunError("nobody answers at RAY_ADDRESS=127.0.0.1:9")),
+        ("ray://127.0.0.1:10001", ConfigError("Ray Client")),
     ],
 )
-def test_a_cluster_that_cannot_be_used_is_one_sentence(
-    changed: dict[str, str], named: str, tmp_path: Path
+def test_a_cluster_that_cannot_be_asked_is_one_sentence(
+    address: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(type(error), match=str(error)) as caught, connected():
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cluster_that_lets_nobody_in_is_one_sentence(tmp_path: Path) -> None:
     options = "--workers 1 --data synthetic --model lenet5 --store"
     command = ["train", *options.split(), str(tmp_path)]
-    ended = finished(started(*command, cwd=tmp_path, **changed))
-    assert ended.code == (2 if "Client" in named else 3)
+    ended = finished(started(*command, cwd=tmp_path, RAY_AUTH_TOKEN="0" * 32))
+    assert ended.code == 3
     *before, sentence = ended.err.splitlines()
     assert sentence.startswith("cifar-dist: ")
-    assert named in sentence
+    assert "RAY_AUTH_TOKEN" in sentence
     assert not [line for line in before if "Traceback" in line]
 
 

@@ -1,5 +1,6 @@
 """A trial is a message to a living worker: it forgets the one before and never raises."""
 
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,19 @@ from tests.tiny import make_job
 pytestmark = pytest.mark.filterwarnings("default")
 
 
+OVERRIDES = [{}, {"recipe.epochs": 1}, {"recipe.optimizer.lr": 1e4}]
+WAITED = 1e5  # seconds
+
+
+def config(number: int, waited: float = 0.0) -> dict[str, Any]:
+    """Give what the sampler gives."""
+    return {
+        "number": number,
+        "overrides": OVERRIDES[number],
+        "asked_at": time.time() - waited,
+    }
+
+
 @pytest.fixture
 def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
     monkeypatch.setattr(Channel, "stop_requested", lambda self: False)
@@ -25,13 +39,11 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
     spec = {
         "job": job.model_dump(mode="json"),
         "sweep": "sweeps/tiny-00000000",
-        "overrides": [{}, {"recipe.epochs": 1}, {"recipe.optimizer.lr": 1e4}],
         "rungs": [1],
         "channel": "sweeps/tiny-00000000/0",
-        "started_at": 0.0,
     }
     made = Trial.__new__(Trial)  # without what Tune sets up round it
-    made.setup({"number": 0}, spec)
+    made.setup(config(0, WAITED), spec)
     yield made
     made.cleanup()
 
@@ -49,23 +61,23 @@ def test_the_next_trial_finds_nothing_left_of_the_one_before(trial: Trial) -> No
     trial.step()
     assert trial._session is not None
     before = weakref.ref(trial._session.learner)
-    trial.reset_config({"number": 1})
+    trial.reset_config(config(1))
     assert before() is None
     assert trial.step()["state"] == "finished"
 
 
 def test_a_worker_begun_anew_tells_all_epochs_that_were_committed(trial: Trial) -> None:
     trial.step()
-    trial.reset_config({"number": 0})
+    trial.reset_config(config(0))
     result = trial.step()
     assert [record["epoch"] for record in result["records"]] == [1, 2]
-    trial.reset_config({"number": 0})
+    trial.reset_config(config(0))
     again = trial.step()
     assert (again["state"], len(again["records"])) == ("finished", 2)
 
 
 def test_a_diverging_trial_says_so_with_the_worst_finite_score(trial: Trial) -> None:
-    trial.reset_config({"number": 2})
+    trial.reset_config(config(2))
     result = trial.step()
     assert (result["state"], result["done"], result["validation_accuracy"]) == ("failed", True, 0.0)
     assert result["reason"] == "diverged in epoch 1: its loss is not finite"
@@ -76,7 +88,8 @@ def test_a_diverging_trial_says_so_with_the_worst_finite_score(trial: Trial) -> 
     ("error", "reason"),
     [
         (DataError("the images are gone; bring them back"), "the images are gone; bring them back"),
-        (torch.OutOfMemoryError("GPU out of memory. Tried to allocate 9 GiB"), "GPU out of memory"),
+        (torch.OutOfMemoryError("out of memory"), "OutOfMemoryError: out of memory"),
+        (KeyError("momentum"), "KeyError: 'momentum'"),
     ],
 )
 def test_a_trial_that_cannot_go_on_fails_and_its_worker_lives_on(
@@ -89,8 +102,25 @@ def test_a_trial_that_cannot_go_on_fails_and_its_worker_lives_on(
         patch.setattr("cifar_dist.cluster.trial.recipe_data", refuse)
         result = trial.step()
     assert (result["state"], result["reason"], result["records"]) == ("failed", reason, [])
-    trial.reset_config({"number": 1})
+    trial.reset_config(config(1))
     assert trial.step()["state"] == "finished"
+
+
+def test_a_start_counts_from_when_the_slot_was_free(trial: Trial) -> None:
+    assert trial.step()["start_seconds"] > WAITED, "this process started since"
+    trial.reset_config(config(1, WAITED))
+    assert trial.step()["start_seconds"] < WAITED
+
+
+def test_a_device_that_is_lost_takes_its_worker_with_it(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(job: Any) -> None:
+        raise torch.AcceleratorError("device-side assert triggered")
+
+    monkeypatch.setattr("cifar_dist.cluster.trial.recipe_data", refuse)
+    with pytest.raises(torch.AcceleratorError):
+        trial.step()
 
 
 def test_a_stop_request_commits_what_there_is(

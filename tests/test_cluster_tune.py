@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,14 +13,14 @@ from cifar_dist.cluster.tune import Trials, sweep_trials
 from cifar_dist.config import parse_job
 from cifar_dist.documents import TrialRow
 from cifar_dist.runs import Sweep
-from cifar_dist.search import Space
+from cifar_dist.search import Observation, Space
 from cifar_dist.session import recipe_data
 from cifar_dist.store import open_store
-from cifar_dist.sweep import start_sweep
+from cifar_dist.sweep import observations, start_sweep
 from tests.clusters import eventually, held, interrupted
 from tests.commands import document, finished, started
 from tests.tiny import make_job
-from tests.trials import CRASHING, LOST, RAISING, Failing, Noted
+from tests.trials import BUGGY, CRASHING, LOST, RAISING, Failing, Noted
 
 pytestmark = [
     pytest.mark.cluster,
@@ -52,6 +52,8 @@ class Ended(NamedTuple):
     store: Path
     sweep: Sweep
     trials: Trials
+    asked: list[list[Observation]]
+    """What the sampler was told, each time it was asked."""
 
     @property
     def rows(self) -> list[TrialRow]:
@@ -79,9 +81,16 @@ def swept(store: Path, trial: type[Trial]) -> Ended:
     opened = open_store(space.job.store)
     facts = recipe_data(space.job).facts()
     sweep = start_sweep(opened, space, "tiny", facts, again=False)
+    asked, propose = [], Space.proposal
+
+    def spy(self: Space, number: int, seed: int, seen: list[Observation]) -> dict[str, Any]:
+        asked.append(list(seen))
+        return propose(self, number, seed, seen)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune, "Trial", trial)
-        return Ended(store, sweep, sweep_trials(space, sweep, space.job, _Progress(), Event()))
+        patch.setattr(Space, "proposal", spy)
+        return Ended(store, sweep, sweep_trials(space, sweep, _Progress(), Event()), asked)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +146,18 @@ def test_the_ledger_holds_what_the_rows_say(which: str, request: pytest.FixtureR
         assert sorted(log.epochs) == [record.epoch for record in row.history]
 
 
+@pytest.mark.parametrize("which", ["plain", "failing"])
+def test_the_ledger_tells_again_what_the_sampler_knew_each_time_it_was_asked(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    ended: Ended = request.getfixturevalue(which)
+    events = ended.sweep.events()
+    starts = [place for place, event in enumerate(events) if event["event"] == "start"]
+    assert [observations(events[:place]) for place in starts] == ended.asked
+    assert [events[place]["trial"] for place in starts] == list(range(TRIALS))
+    assert len(observations(events)) == TRIALS
+
+
 def test_every_epoch_that_counts_is_committed_and_can_be_fetched(
     plain: Ended, tmp_path: Path
 ) -> None:
@@ -153,9 +174,19 @@ def test_every_epoch_that_counts_is_committed_and_can_be_fetched(
 def test_a_trial_that_cannot_go_on_says_why_and_the_others_do_not_notice(failing: Ended) -> None:
     reasons = {row.trial: row.reason for row in failing.rows if row.state == "failed"}
     assert reasons[RAISING] == "the bucket is gone; create it again"
+    assert reasons[BUGGY] == "KeyError: 'momentum'"
     assert "died" in (reasons[CRASHING] or "")
     assert "\n" not in (reasons[CRASHING] or "")
     assert len(failing.rows) == TRIALS
+
+
+def test_only_a_dead_worker_is_tried_again(failing: Ended) -> None:
+    opened = [int(line.split()[0]) for line in (failing.store / "opened").read_text().splitlines()]
+    counts = {number: opened.count(number) for number in range(TRIALS)}
+    assert {number: count for number, count in counts.items() if count > 1} == {
+        CRASHING: 2,
+        LOST: 2,
+    }
 
 
 def test_a_trial_whose_worker_was_lost_goes_on_from_its_last_epoch(failing: Ended) -> None:

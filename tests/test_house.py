@@ -15,23 +15,24 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # A module imports only from rows above its own.
 LAYERS = [
     ["errors"],
-    ["problems", "logs", "seeds", "machine"],
+    ["problems", "logs", "seeds", "machine", "durable"],
     ["registry", "documents"],
     ["config"],
     ["search", "store", "data", "augment", "optim", "models", "world", "precision"],
-    ["learner", "runs", "dataset"],
+    ["learner", "runs", "dataset", "events"],
     ["loop", "report"],
     ["probe"],
     ["session"],
-    ["sweep", "outcome"],
+    ["sweep", "outcome", "lr_range"],
     ["cluster"],
+    ["api"],
     ["cli"],
 ]
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 
 TORCH = {
     "data", "augment", "optim", "models", "world", "precision", "learner", "dataset", "loop",
-    "probe", "session", "cluster",
+    "probe", "session", "cluster", "events", "api", "lr_range",
 }  # fmt: skip
 DOORS = {
     "ray": {"cluster"},
@@ -44,10 +45,12 @@ DOORS = {
     "jinja2": {"report"},
     "albumentations": {"augment"},
     "optuna": {"search"},
-    "tensorboardX": {"session"},
+    "tensorboardX": {"events"},
     "prometheus_client": {"metrics"},
     "yaml": {"config"},
     "typer": {"cli"},
+    "tqdm": {"api"},
+    "pandas": {"documents"},
 }
 
 
@@ -115,7 +118,9 @@ def test_nothing_is_unpickled_and_every_load_of_a_tensor_file_is_weights_only() 
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 assert "weights_only=True" in ast.unparse(node), path
-        assert "pickle" not in set(imports(path)), path
+        # The official archive is made of pickles; that file says how it reads them safely.
+        is_reader = path == PACKAGE / "dataset" / "batches.py"
+        assert ("pickle" in set(imports(path))) == is_reader, path
 
 
 def test_the_components_schema_is_what_the_registries_say() -> None:

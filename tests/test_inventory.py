@@ -72,7 +72,9 @@ def test_a_run_is_fetched_with_documents_and_report(
     filled: Store, tmp_path: Path, which: str, state: bytes
 ) -> None:
     rows = fetch(filled, RUN, tmp_path / "copy", which)
-    assert [row.key for row in rows] == ["report/state.pt", "result.json", "run.json", "state.pt"]
+    assert [row.key for row in rows] == [
+        "MANIFEST.json", "report/state.pt", "result.json", "run.json", "state.pt",
+    ]  # fmt: skip
     assert (tmp_path / "copy" / "state.pt").read_bytes() == state
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "saved", "store"]
 

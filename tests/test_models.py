@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models import resnet18
 
 from cifar_dist.documents import FieldRow, LayerRow, ModelDocument
 from cifar_dist.errors import ConfigError
@@ -171,6 +172,16 @@ def test_dsc_net_has_its_published_layer_table() -> None:
     assert [rows[index][2] for index in (24, 30, 36, 46)] == [864, 1_152, 1_152, 1_280]
     assert [rows[index + 1][0] for index in (24, 30, 36)] == ["Conv2d"] * 3
     assert "Dropout" not in {rows[index][0] for index in (17, 18, 19, 42, 43, 44)}
+
+
+def test_resnet18_imagenet_is_torchvisions_weight_for_weight() -> None:
+    torch.manual_seed(5)
+    reference = resnet18(weights=None, num_classes=10)
+    model = seeded("resnet18_imagenet")
+    expected = reference.state_dict()
+    assert list(model.state_dict()) == list(expected)
+    assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
+    assert torch.equal(model(images(2)), reference(images(2)))
 
 
 def test_a_layer_counts_its_multiplications_without_biases() -> None:

@@ -79,6 +79,19 @@ def test_a_loss_that_is_not_finite_takes_forever(monkeypatch: pytest.MonkeyPatch
     assert (found["name"], found["milliseconds"]) == ("fp32", {})
 
 
+def test_a_probe_works_through_parts_of_the_jobs_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, backward = [], module.Learner._backward
+
+    def noted(learner: module.Learner, part: torch.Tensor, count: int) -> None:
+        seen.append(len(part))
+        backward(learner, part, count)
+
+    monkeypatch.setattr(module.Learner, "_backward", noted)
+    recipe = make_recipe(precision="auto", batch_size=4096, accumulation=256)
+    probe(recipe, pictures(200), CPU)
+    assert set(seen) == {16}
+
+
 @pytest.mark.parametrize("schedule", ["linear", "one_cycle"])
 def test_a_probe_of_a_short_run_stays_within_its_schedule(
     schedule: str, monkeypatch: pytest.MonkeyPatch

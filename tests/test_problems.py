@@ -43,3 +43,10 @@ def test_a_sentence_names_field_value_and_rule() -> None:
 def test_an_unknown_field_is_told_with_its_section_and_the_nearest() -> None:
     expected = "part.sise: unknown field in part; did you mean 'size'?"
     assert said({"size": 1, "sise": 1}, "part") == [expected]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 5000, "a\x1b[2Jb", "\n"])
+def test_an_odd_key_is_repeated_like_a_value(key: str) -> None:
+    (line,) = said({"size": 1, key: 1})
+    assert line.startswith(f"{shown(key)}: unknown field")
+    assert line.isprintable() and len(line) < 150

@@ -1,6 +1,5 @@
 """A session commits every epoch, ends when asked, and its successor continues to the same bits."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,24 +19,9 @@ from cifar_dist.session import Result, Session, device_for, train_session
 from cifar_dist.store import open_store
 from cifar_dist.world import World
 from tests.tiny import FP32, make_job
+from tests.watchers import Watcher
 
 STEPS = 18  # of an epoch: 1,800 images in batches of 100
-
-
-class _Watcher:
-    """Notes what it sees and asks to stop at the nth tick."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.seen: list[tuple[int, int, int]] = []
-        self._ticks_left = stop_at
-
-    def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
-        self.seen.append((step, total, len(history)))
-
-    def stop_requested(self) -> bool:
-        if self._ticks_left is not None:
-            self._ticks_left -= 1
-        return self._ticks_left == 0
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +34,7 @@ def run_of(job: Job, name: str = "runs/tiny-00000000") -> Run:
 
 
 def train(job: Job, run: Run, stop_at: int | None = None) -> Result:
-    return train_session(job, run, World(), _Watcher(stop_at))
+    return train_session(job, run, World(), Watcher(stop_at))
 
 
 def weights(run: Run, manifest: Manifest | None, folder: Path) -> dict[str, Tensor]:
@@ -84,7 +68,7 @@ def test_every_epoch_leaves_a_checkpoint_and_the_best_is_pinned(tiny_job: Job) -
 
 
 def test_an_observer_sees_every_step_and_every_epoch(tiny_job: Job) -> None:
-    watcher = _Watcher()
+    watcher = Watcher()
     train_session(tiny_job, run_of(tiny_job), World(), watcher)
     ticks = [(step, 2 * STEPS, (step - 1) // STEPS) for step in range(1, 2 * STEPS + 1)]
     epochs = [(STEPS, 2 * STEPS, 1), (2 * STEPS, 2 * STEPS, 2)]
@@ -159,7 +143,7 @@ def test_a_best_epoch_whose_pin_was_lost_to_a_kill_is_pinned_on_resume(
 
 
 def test_a_run_whose_last_epoch_is_committed_is_only_evaluated(tiny_job: Job) -> None:
-    run, watcher = run_of(tiny_job), _Watcher()
+    run, watcher = run_of(tiny_job), Watcher()
     first = train(tiny_job, run)
     again = train_session(tiny_job, run, World(), watcher)
     assert again == first

@@ -18,7 +18,17 @@ from cifar_dist.world import World
 from tests.processes import in_processes
 from tests.tiny import FP32, make_recipe
 
-MODELS = ["lenet5", "regularized_cnn"]
+MODELS: dict[str, dict[str, Any]] = {
+    "lenet5": {},
+    "regularized_cnn": {
+        "accumulation": 3,
+        "averaging": {"name": "ema", "every": 1},
+        "gradient_clip_norm": 0.5,
+        "head_lr_factor": 0.5,
+        "norm_bias_lr_factor": 2.0,
+        "schedule": {"name": "plateau", "patience": 0, "threshold": 1.0},
+    },
+}
 SPLIT = {"validation_fraction": 0.1, "seed": 0}  # 1,800 images in batches of 1,024 and 776
 
 
@@ -28,6 +38,7 @@ def recipe_of(model: str) -> Recipe:
         augmentation=[{"name": "horizontal_flip"}, {"name": "pad_crop"}, {"name": "cutout"}],
         batch_norm="synchronized",
         batch_size=1024,
+        **MODELS[model],
     )
 
 
@@ -55,11 +66,21 @@ def local_buffers(dataset: Dataset, world: World) -> dict[str, Tensor]:
     return dict(learner.model.named_buffers())
 
 
+def weights_of_single_images(dataset: Dataset, world: World) -> dict[str, Tensor]:
+    """Train on batches worked through image by image: all ranks but one bring nothing to a part."""
+    parts = {"batch_size": 4, "accumulation": 4, "epochs": 1}
+    recipe = recipe_of("lenet5").model_copy(update=parts)
+    learner = Learner(recipe, dataset.train.select(torch.arange(0, 1800, 150)), FP32, world)
+    list(epochs(learner, None))
+    return learner.model.state_dict()
+
+
 def act(world: World, folder: Path) -> dict[str, Any]:
     """Train every model as one rank, and give what it says of each epoch."""
     dataset = open_dataset("synthetic", **SPLIT)
     saved_at_first_tick(dataset, world, folder)
     found: dict[str, Any] = {model: trained(dataset, model, world) for model in MODELS}
+    found["weights"] = weights_of_single_images(dataset, world)
     return found | {"buffers": local_buffers(dataset, world)}
 
 
@@ -89,6 +110,15 @@ def test_more_workers_learn_the_same(
             for name in ("train_loss", "validation_loss", "train_accuracy"):
                 assert mine[name] == pytest.approx(expected[name], rel=1e-3), name
             assert mine["lr"] == expected["lr"]
+
+
+def test_parts_too_small_for_every_worker_add_up(
+    together: list[dict[str, Any]], tiny_data: Dataset
+) -> None:
+    expected = weights_of_single_images(tiny_data, World())
+    for rank in together:
+        for name, tensor in expected.items():
+            assert torch.allclose(rank["weights"][name], tensor, atol=1e-5), name
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -51,11 +51,11 @@ def make_learner(count: int = 250, **overrides: Any) -> Learner:
 
 
 def take_steps(learner: Learner, count: int) -> None:
-    """Train for some steps as the loop would; a record of an epoch says its number alone."""
+    """Train for some steps as the loop would; every epoch ends with the same losses."""
     for _ in range(count):
         learner.advance(next(learner.batches()))
         if learner.step % learner.steps_per_epoch == 0:
-            learner.finish_epoch(a_record(learner.epoch + 1))
+            learner.finish_epoch(a_record(learner.epoch + 1, validation_loss=1.0))
 
 
 def a_record(epoch: int, validation_loss: float | None = None) -> EpochRecord:

@@ -6,26 +6,55 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from cifar_dist import __version__, logs
-from cifar_dist.cli import artifacts, data, models, schema, train, tune
+from cifar_dist.cli import artifacts, data, interrupts, models, schema, train, tune
 from cifar_dist.errors import CifarDistError, StoreError
+from cifar_dist.problems import shown
 
 _LINES = 20  # problems that are told at once
 
 # Typer brings its own copy of click or uses the installed one; this is the root of either.
 _ClickError: Any = typer.BadParameter.__mro__[2]
 
+_EPILOG = """\b
+Examples:
+  cifar-dist tune
+  cifar-dist train --model lenet5 --epochs 5
+  cifar-dist artifacts ls
+
+\b
+Exit codes:
+  0    done
+  1    a bug of ours
+  2    bad input, data missing or not matching, GPUs unusable
+  3    the run failed
+  4    storage unavailable, access refused, bucket missing or disk full
+  5    refused for safety: damaged, changed, superseded or in the way
+  75   preempted; `resume` goes on
+  130  interrupted; `resume` goes on
+
+\b
+Environment:
+  CIFAR_DIST_STORE    the store, in place of ./artifacts (--store)
+  CIFAR_DIST_CACHE    folder of the prepared images
+  RAY_ADDRESS         a cluster to use in place of a local Ray, host:6379
+  RAY_AUTH_TOKEN      that cluster's token
+  AWS_ENDPOINT_URL    an S3-compatible server; region and credentials from AWS_*, too
+"""
+
 app = typer.Typer(
     name="cifar-dist",
     help="Train, tune and keep CIFAR-10 classifiers, on a laptop and on a cluster.",
+    epilog=_EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -66,7 +95,7 @@ def _explain(error: Exception) -> int:
     """Print one short message and give the exit code."""
     if isinstance(error, CifarDistError):
         _complain(str(error))
-        return error.exit_code
+        return interrupts.exit_code(error)
     if isinstance(error, _ClickError):
         _complain(_usage(error))
         return 2
@@ -86,8 +115,25 @@ def _usage(error: Any) -> str:
     text = str(error.format_message()).removesuffix(".")
     if text.startswith("Usage:"):  # what is printed where a command is missing
         return f"a command is missing\n{text}"
+    value = _given(getattr(getattr(error, "param", None), "opts", ()))
+    text = text.partition(", unable to parse")[0].replace("Input", shown(value), 1)
+    for rule, example in (("a valid integer", "4"), ("a valid number", "0.1")):
+        if text.endswith(rule):
+            text = f"{text}, such as {example}"
     context = getattr(error, "ctx", None)
     return f"{text} (see `{context.command_path if context else 'cifar-dist'} --help`)"
+
+
+def _given(flags: Iterable[str]) -> str:
+    """Find what was typed behind a flag; the error itself does not tell."""
+    words = sys.argv[1:]
+    for flag in flags:
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            if word == flag:
+                return following
+            if word.startswith(f"{flag}="):
+                return word.removeprefix(f"{flag}=")
+    return "Input"
 
 
 def _complain(message: str) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cifar_dist.cli import options
+from cifar_dist.cli import completion, options
 from cifar_dist.cli.output import emit
 from cifar_dist.errors import DamagedError
 
@@ -13,21 +13,32 @@ if TYPE_CHECKING:
     from cifar_dist.documents import ArtifactRow
     from cifar_dist.store import Store
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="A run or sweep of `artifacts ls`.")]
-MaybeId = Annotated[str | None, typer.Argument(metavar="[ID]", help="A run or sweep.")]
+MaybeId = Annotated[
+    str | None,
+    typer.Argument(metavar="ID", help="A run or sweep.", autocompletion=completion.runs),
+]
 Folder = Annotated[
     Path | None, typer.Option("--output", help="Folder to fetch into; ID by default.")
 ]
 Which = Annotated[str, typer.Option("--checkpoint", help="best, latest or the name of a pin.")]
 
 
+_LS = options.examples("artifacts ls", "artifacts ls speednet-1a2b3c4d --store s3://my-bucket/team")
+_BEST = options.examples("artifacts best speednet-1a2b3c4d --json")
+_GET = options.examples(
+    "artifacts get speednet-1a2b3c4d",
+    "artifacts get quickstart-1a2b3c4d --checkpoint latest --output winner",
+)
+_VERIFY = options.examples("artifacts verify speednet-1a2b3c4d")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="What the store holds: list, fetch, verify.", no_args_is_help=True)
-    group.command("ls")(_ls)
-    group.command("best")(_best)
-    group.command("get")(_get)
-    group.command("verify")(_verify)
+    group.command("ls", epilog=_LS)(_ls)
+    group.command("best", epilog=_BEST)(_best)
+    group.command("get", epilog=_GET)(_get)
+    group.command("verify", epilog=_VERIFY)(_verify)
     app.add_typer(group, name="artifacts")
 
 
@@ -37,7 +48,10 @@ def _ls(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """List runs and sweeps with their state, or every object of one of them."""
+    """List runs and sweeps with their state, or every object of one of them.
+
+    An object of a checkpoint or a report comes with the SHA-256 that its manifest records.
+    """
     from cifar_dist.documents import ArtifactRow
     from cifar_dist.runs import artifacts, list_runs
 
@@ -53,12 +67,15 @@ def _ls(
 
 
 def _best(
-    name: Id,
+    name: options.Id,
     store: options.Store = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Name the files of the best checkpoint."""
+    """Name the files of the best checkpoint, the one with the lowest validation loss.
+
+    Of a sweep, these are the winner's.
+    """
     from cifar_dist.runs import best_files
 
     opened = _opened(store)
@@ -66,14 +83,18 @@ def _best(
 
 
 def _get(
-    name: Id,
+    name: options.Id,
     output: Folder = None,
     checkpoint: Which = "best",
     store: options.Store = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Fetch a checkpoint, the job and the report, every byte verified."""
+    """Fetch a checkpoint, the job and the report, every byte verified.
+
+    Nothing that lies in the folder with other content is overwritten. Python loads the folder's
+    model with `cifar_dist.load_model`.
+    """
     from cifar_dist.runs import fetch
 
     opened = _opened(store)
@@ -83,12 +104,15 @@ def _get(
 
 
 def _verify(
-    name: Id,
+    name: options.Id,
     store: options.Store = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Read every byte that a manifest promises and compare it with its SHA-256."""
+    """Read every byte that a manifest promises and compare it with its SHA-256.
+
+    Each object is intact, damaged or missing; unless all are intact, the exit code is 5.
+    """
     from cifar_dist.runs import verify
 
     opened = _opened(store)

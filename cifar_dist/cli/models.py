@@ -4,24 +4,32 @@ from typing import Annotated
 
 import typer
 
-from cifar_dist.cli import options
+from cifar_dist.cli import completion, options
 from cifar_dist.cli.output import emit
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, shown
 
-Show = Annotated[str, typer.Argument(metavar="NAME", help="A name of `models list`.")]
+Show = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A name of `models list`.", autocompletion=completion.models
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="The zoo of architectures.", no_args_is_help=True)
-    group.command("list")(_list)
-    group.command("show")(_show)
+    group.command("list", epilog=options.examples("models list", "models list --json"))(_list)
+    group.command("show", epilog=options.examples("models show resnet18_cam"))(_show)
     app.add_typer(group, name="models")
 
 
 def _list(json: options.Json = False, debug: options.Debug = False) -> None:
-    """List the architectures with their parameters and multiply-accumulates."""
+    """List the architectures with their parameters and multiply-accumulates.
+
+    Each is a value of `train --model`; its options can be set with `--set recipe.model.OPTION=…`.
+    """
     from cifar_dist.config import components
     from cifar_dist.documents import ModelsDocument
     from cifar_dist.models.tables import describe
@@ -33,7 +41,10 @@ def _list(json: options.Json = False, debug: options.Debug = False) -> None:
 
 
 def _show(name: Show, json: options.Json = False, debug: options.Debug = False) -> None:
-    """Show an architecture's layers, receptive field and cost."""
+    """Show an architecture's layers, receptive field and cost.
+
+    Multiply-accumulates are those of one 32×32 image.
+    """
     from cifar_dist.config import components
 
     known = components()["recipe.model"].names

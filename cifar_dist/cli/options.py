@@ -1,10 +1,12 @@
 """Flags that several commands share, and the job that they make."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cifar_dist.cli import completion
 from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,44 +20,86 @@ Store = Annotated[
         "--store", metavar="URI", help="Folder or s3://bucket/prefix.", envvar="CIFAR_DIST_STORE"
     ),
 ]
-Name = Annotated[str | None, typer.Option("--name", help="First part of the run's id.")]
+Name = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="First part of the run's id.")
+]
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="SOURCE", help="sample, synthetic, or a folder or tar of class folders."
+        "--data",
+        metavar="SOURCE",
+        help="sample, cifar10, synthetic, a folder or tar of class folders, or what `data push` "
+        "printed.",
     ),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", help="Root of every random stream.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Root of every random stream.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Any field of the job, repeatable."),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", help="Training processes; 0 trains in this one.")
+    int | None,
+    typer.Option("--workers", metavar="N", help="Training processes; 0 trains in this one."),
 ]
-Model = Annotated[str | None, typer.Option("--model", help="See `models list`.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="NAME", help="See `models list`.", autocompletion=completion.models
+    ),
+]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", metavar="N", help="Passes over the training images.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run again under a new id.")]
+Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="A run or sweep of `artifacts ls`.", autocompletion=completion.runs
+    ),
+]
 
 DEFAULT_STORE = "artifacts"
+FIELDS = {
+    "model": "recipe.model.name",
+    "epochs": "recipe.epochs",
+    "batch_size": "recipe.batch_size",
+    "lr": "recipe.optimizer.lr",
+    "data": "recipe.data",
+    "seed": "recipe.seed",
+    "workers": "placement.workers",
+    "concurrency": "placement.concurrency",
+    "store": "store",
+    "name": "name",
+}
+"""Parameters of a command that are fields of a job, by their name."""
 
 
-def loaded(file: Path | None) -> dict[str, Any]:
-    """Read a job file, or nothing. Raises ConfigError."""
-    from cifar_dist.config import load_yaml
-
-    data = {} if file is None else load_yaml(file)
-    if data is not None and not isinstance(data, dict):
-        raise ConfigError(f"{file}: a job is a mapping such as {{recipe: {{epochs: 20}}}}")
-    return data or {}
+def examples(*lines: str) -> str:
+    """Write the end of a command's help."""
+    return "\n".join(["\b", "Examples:", *(f"  cifar-dist {line}" for line in lines)])
 
 
-def overrides(flags: dict[str, Any], sets: list[str] | None) -> dict[str, Any]:
+def job_file(name: str) -> Path:
+    """Find a job by its recipe's shipped name or as a file. Raises ConfigError."""
+    from cifar_dist.config import recipe_path, shipped_recipes
+
+    path = Path(name)
+    if name not in shipped_recipes():
+        with suppress(OSError, ValueError):  # no text that can be a path
+            if path.suffix or path.exists():
+                return path  # whoever reads it says what is wrong with it
+    return recipe_path(name)
+
+
+def overrides(command: typer.Context) -> dict[str, Any]:
     """Join the flags that were given with `--set`. Raises ConfigError on a path given twice."""
     from cifar_dist.config import assigned
 
-    joined = {path: value for path, value in flags.items() if value is not None}
-    for text in sets or []:
+    given = {FIELDS[name]: value for name, value in command.params.items() if name in FIELDS}
+    joined = {path: value for path, value in given.items() if value is not None}
+    for text in command.params["sets"] or []:
         path, value = assigned(text)
         if path in joined:
             raise ConfigError(f"{path}: set twice on the command line; keep one")
@@ -63,8 +107,9 @@ def overrides(flags: dict[str, Any], sets: list[str] | None) -> dict[str, Any]:
     return joined
 
 
-def job_from(file: Path | None, flags: dict[str, Any], sets: list[str] | None) -> "Job":
+def job_from(file: str | None, command: typer.Context) -> "Job":
     """Build the job of a command line: defaults, then the file, then flags and `--set`."""
-    from cifar_dist.config import parse_job, patched
+    from cifar_dist.config import load_job, parse_job, patched
 
-    return patched(parse_job(loaded(file)), overrides(flags, sets))
+    job = parse_job(None) if file is None else load_job(job_file(file))
+    return patched(job, overrides(command))

@@ -4,7 +4,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from cifar_dist.errors import ConfigError, RefusedError
 
 if TYPE_CHECKING:
     from cifar_dist.documents import Document, EpochRecord, TrialRow
@@ -20,6 +23,17 @@ def emit(document: D, text: Callable[[D], str], json: bool) -> None:
 def say(message: str) -> None:
     """Print one line for people on stderr, so that stdout stays a result."""
     print(message, file=sys.stderr, flush=True)
+
+
+def check_free(path: Path) -> None:
+    """Raise RefusedError if a file to be written exists, ConfigError without its folder."""
+    from cifar_dist.store.disk import reported
+
+    with reported(str(path)):
+        if path.exists():
+            raise RefusedError(f"{path} exists; remove it or choose another --output")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--output {path}: there is no folder {path.parent}; make it first")
 
 
 class SweepProgress:

@@ -5,20 +5,30 @@ from typing import Annotated, Any
 
 import typer
 
-from cifar_dist.cli import options
+from cifar_dist.cli import completion, options
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, shown
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="job, components or a document's name.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="job, components or a document's name.",
+        autocompletion=completion.schemas,
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("schema")(_schema)
+    app.command("schema", epilog=options.examples("schema job", "schema train"))(_schema)
 
 
 def _schema(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
-    """Print the JSON Schema of a job, of its components, or of a result document."""
+    """Print the JSON Schema of a job, of its components, or of a result document.
+
+    A document is what a command prints with --json; `job` is what a YAML file of `train` holds.
+    """
     print(jsonlib.dumps(_named(name), indent=2))
 
 

@@ -1,39 +1,63 @@
 """`train` and `resume`."""
 
-import os
-import time
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cifar_dist.cli import options
-from cifar_dist.cli.interrupts import stop_on_interrupt
-from cifar_dist.cli.output import TrainingProgress, emit, say
-from cifar_dist.errors import ConfigError, DataError, InterruptedRunError, RunError
+from cifar_dist.cli import completion, options
+from cifar_dist.cli.lr_find import DEFAULT_OUTPUT, find_lr
+from cifar_dist.cli.output import emit
+from cifar_dist.cli.terminal import Terminal
+from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cifar_dist.config import Job
     from cifar_dist.documents import TrainDocument
-    from cifar_dist.runs import Run
-    from cifar_dist.session import Result
 
-File = Annotated[Path | None, typer.Argument(metavar="[JOB.yaml]", help="A job file.")]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Images of a step.")]
-Lr = Annotated[float | None, typer.Option("--lr", help="The optimizer's learning rate.")]
+JobFile = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="JOB",
+        help="A shipped recipe's name or a YAML file.",
+        autocompletion=completion.jobs,
+    ),
+]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", metavar="N", help="Images of a step, of all workers.")
+]
+Lr = Annotated[
+    float | None, typer.Option("--lr", metavar="RATE", help="The optimizer's learning rate.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run if it was started.")]
-Id = Annotated[str, typer.Argument(metavar="RUN", help="An id of `artifacts ls`.")]
+LrFind = Annotated[
+    bool, typer.Option("--lr-find", help="Only look for a learning rate, in this process.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", metavar="PNG", help="Picture that --lr-find writes; lr-find.png by default."
+    ),
+]
+
+_TRAIN = options.examples(
+    "train",
+    "train resnet18_cam --data cifar10 --store s3://my-bucket/team",
+    "train --model lenet5 --epochs 20 --lr 0.002 --set recipe.optimizer.name=adam",
+    "train job.yaml --workers 2 --json",
+    "train --model lenet5 --lr-find",
+)
+_RESUME = options.examples("resume speednet-1a2b3c4d", "resume speednet-1a2b3c4d --workers 2")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("train")(_train)
-    app.command("resume")(_resume)
+    app.command("train", epilog=_TRAIN)(_train)
+    app.command("resume", epilog=_RESUME)(_resume)
 
 
 def _train(
-    file: File = None,
+    command: typer.Context,
+    job: JobFile = None,
     model: options.Model = None,
     epochs: options.Epochs = None,
     batch_size: BatchSize = None,
@@ -46,140 +70,58 @@ def _train(
     sets: options.Set = None,
     fresh: options.Fresh = False,
     resume: Resume = False,
+    lr_find: LrFind = False,
+    output: Output = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train one classifier; what it came to lies in the store, as checkpoints and a report."""
+    """Train one classifier; its checkpoints and its report lie in the store.
+
+    A job is its recipe, and each flag changes one of its fields. Without workers it trains in
+    this process, else by Ray Train on as many; the result is the same. Asked again, a finished
+    run prints its result at once. Ctrl-C commits what there is.
+    """
     if fresh and resume:
         raise ConfigError("--fresh starts again and --resume continues; give one of them")
-    flags = {
-        "recipe.model.name": model,
-        "recipe.epochs": epochs,
-        "recipe.batch_size": batch_size,
-        "recipe.optimizer.lr": lr,
-        "recipe.data": data,
-        "recipe.seed": seed,
-        "placement.workers": workers,
-        "store": store,
-        "name": name,
-    }
-    document = run_job(options.job_from(file, flags, sets), again=fresh, resume=resume)
-    _conclude(document, json)
+    if output is not None and not lr_find:
+        raise ConfigError("--output is where --lr-find writes; runs lie in the --store")
+    asked = options.job_from(job, command)
+    if lr_find:
+        find_lr(asked, output or DEFAULT_OUTPUT, json)
+        return
+    from cifar_dist.api.run import run_job
+
+    _conclude(run_job(asked, Terminal(), again=fresh, resume=resume), json)
 
 
 def _resume(
-    run: Id,
+    name: options.Id,
     store: options.Store = None,
     workers: options.Workers = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Continue a run that was interrupted, from its newest intact checkpoint."""
-    from cifar_dist.config import parse_job, patched
+    """Continue a run that was interrupted, from its newest intact checkpoint.
+
+    The stored job is the truth: nothing but the count of workers can be changed, and the images
+    must be the same. A finished run prints its result.
+    """
+    from cifar_dist.api.run import continue_run
     from cifar_dist.runs import Run, locate
     from cifar_dist.store import open_store
 
-    found = locate(open_store(store or options.DEFAULT_STORE), run)
+    found = locate(open_store(store or options.DEFAULT_STORE), name)
     if not isinstance(found, Run):
-        raise ConfigError(f"{run} is a sweep; only runs can be resumed, start it with --fresh")
-    job = patched(parse_job(found.document["job"]), {"store": found.store.uri})
-    if workers is not None:
-        job = patched(job, {"placement.workers": workers})
-    if found.finished is None:
-        _check_unchanged(job, found)
-    _conclude(_finished(job, found), json)
-
-
-def _check_unchanged(job: "Job", run: "Run") -> None:
-    from cifar_dist.session import check_device, recipe_data
-
-    check_device(job.placement)
-    if recipe_data(job).sha256 != run.document["data"]["sha256"]:
-        raise DataError(
-            f"the images of {job.recipe.data} changed since {run.prefix} began; bring them back, "
-            "or train on the new ones with `cifar-dist train`"
-        )
-
-
-def run_job(job: "Job", *, again: bool, resume: bool) -> "TrainDocument":
-    """Train a job to its end; a finished run is given back as it is."""
-    from cifar_dist.config import patched
-    from cifar_dist.dataset import find
-    from cifar_dist.store import open_store
-
-    store = open_store(job.store)
-    job = patched(job, {"store": store.uri})
-    find(job.recipe.data)
-
-    from cifar_dist.outcome import start_run
-    from cifar_dist.session import check_device, recipe_data
-
-    check_device(job.placement)
-    run = start_run(store, job, recipe_data(job).facts(), again=again, resume=resume)
-    return _finished(job, run)
-
-
-def _finished(job: "Job", run: "Run") -> "TrainDocument":
-    from cifar_dist.documents import DataFacts, TrainDocument
-
-    name = run.prefix.rpartition("/")[2]
-    if run.finished is not None:
-        say(f"run {name} is finished; this is its result (--fresh runs it again)")
-        return TrainDocument.model_validate(run.finished)
-    from cifar_dist.outcome import publish_run
-
-    say(f"run {name} in {run.store.uri}")
-    started = time.monotonic()
-    result = _trained(job, run)
-    facts = DataFacts.model_validate(run.document["data"])
-    return publish_run(run, job, facts, result, time.monotonic() - started)
+        raise ConfigError(f"{name} is a sweep; only runs can be resumed, start it with --fresh")
+    _conclude(continue_run(found, Terminal(), workers), json)
 
 
 def _conclude(document: "TrainDocument", json: bool) -> None:
     """Print what a run came to; one that did not finish ends the program with its exit code."""
+    from cifar_dist.api.run import check_ended
+
     emit(document, summary, json)
-    name = document.run
-    if document.state == "interrupted":
-        raise InterruptedRunError(
-            f"run {name} was interrupted and is committed; go on with `cifar-dist resume {name}`"
-        )
-    if document.state == "failed":
-        raise RunError(f"run {name} diverged: its loss is not finite; lower recipe.optimizer.lr")
-
-
-def _trained(job: "Job", run: "Run") -> "Result":
-    progress = TrainingProgress(job.recipe.epochs)
-    with stop_on_interrupt() as stop:
-        try:
-            if _in_process(job):
-                return _train_here(job, run, progress, stop)
-            from cifar_dist.cluster.train import train
-
-            return train(job, run, progress, stop)
-        finally:
-            progress.close()
-
-
-class _Local:
-    """Progress and stop request of a session in this process."""
-
-    def __init__(self, progress: TrainingProgress, stop: Event) -> None:
-        self.observe = progress.observe
-        self.stop_requested = stop.is_set
-
-
-def _train_here(job: "Job", run: "Run", progress: TrainingProgress, stop: Event) -> "Result":
-    from cifar_dist.session import train_here
-
-    return train_here(job, run, _Local(progress, stop))
-
-
-def _in_process(job: "Job") -> bool:
-    if job.placement.workers is not None:
-        return job.placement.workers == 0
-    from cifar_dist.session import usable_gpus
-
-    return "RAY_ADDRESS" not in os.environ and usable_gpus() <= 1
+    check_ended(document)
 
 
 def summary(document: "TrainDocument") -> str:

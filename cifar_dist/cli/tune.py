@@ -4,148 +4,117 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cifar_dist.cli import options
-from cifar_dist.cli.interrupts import stop_on_interrupt
-from cifar_dist.cli.output import SweepProgress, emit, say
-from cifar_dist.errors import RunError
+from cifar_dist.cli import completion, options
+from cifar_dist.cli.output import emit
+from cifar_dist.cli.preview import preview, preview_table
+from cifar_dist.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from cifar_dist.cluster.tune import Trials
-    from cifar_dist.config import Job
     from cifar_dist.documents import TuneDocument
-    from cifar_dist.runs import Sweep
     from cifar_dist.search import Space
 
-Name = Annotated[str, typer.Argument(metavar="SPACE", help="A shipped space or a file.")]
+SpaceName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPACE",
+        help="A shipped space's name or a YAML file.",
+        autocompletion=completion.spaces,
+    ),
+]
 TrialCount = Annotated[
-    int | None, typer.Option("--trials", help="How many, the base job included.")
+    int | None,
+    typer.Option("--trials", metavar="N", help="How many, the base job included."),
+]
+MaxSeconds = Annotated[
+    int | None,
+    typer.Option("--max-seconds", metavar="N", help="Wall time after which no trial goes on."),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option("--concurrency", metavar="N", help="Trials at once; as many as fit if left out."),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Training processes of each trial.")
 ]
 FinalEpochs = Annotated[
-    int | None, typer.Option("--final-epochs", help="Retrain the winner for this long.")
+    int | None,
+    typer.Option("--final-epochs", metavar="N", help="Retrain the winner for this long."),
 ]
 Refit = Annotated[bool, typer.Option("--refit", help="Retrain it on validation images, too.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be tried.")]
+
+_EXAMPLES = options.examples(
+    "tune",
+    "tune dropout --trials 12 --max-seconds 3600 --concurrency 2",
+    "tune learning_rate --data cifar10 --store s3://my-bucket/team --final-epochs 40 --refit",
+    "tune my_space.yaml --dry-run",
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("tune")(_tune)
+    app.command("tune", epilog=_EXAMPLES)(_tune)
 
 
 def _tune(
-    space: Name = "quickstart",
+    command: typer.Context,
+    space: SpaceName = "quickstart",
     trials: TrialCount = None,
+    max_seconds: MaxSeconds = None,
+    concurrency: Concurrency = None,
     epochs: options.Epochs = None,
     data: options.Data = None,
     seed: options.Seed = None,
+    workers: Workers = None,
     final_epochs: FinalEpochs = None,
     refit: Refit = False,
     store: options.Store = None,
     name: options.Name = None,
     sets: options.Set = None,
     fresh: options.Fresh = False,
+    dry_run: DryRun = False,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Search a space with ASHA; the winner by validation is tested once and kept."""
+    """Search a space with ASHA; the winner by validation is tested once and kept.
+
+    Trial 0 is the base job itself. The flags change that job; the space says what varies around
+    it. Trials run on a local Ray, or on the cluster that RAY_ADDRESS names. Asked again, a
+    finished sweep prints its result at once.
+    """
+    asked = _asked(space, options.overrides(command), trials, max_seconds)
+    if dry_run:
+        emit(preview(asked), preview_table, json)
+        return
+    from cifar_dist.api.sweep import check_won, run_sweep
+
+    document = run_sweep(asked, _final(final_epochs, refit), Terminal(), again=fresh)
+    emit(document, summary, json)
+    check_won(document)
+
+
+def _asked(
+    name: str, overrides: dict[str, Any], trials: int | None, seconds: int | None
+) -> "Space":
+    from cifar_dist.api.sweep import named
     from cifar_dist.search import Space, space_path
 
-    path = space_path(space)
-    flags = {
-        "recipe.epochs": epochs,
-        "recipe.data": data,
-        "recipe.seed": seed,
-        "store": store,
-        "name": name,
-    }
-    asked = Space.load(path).changed(options.overrides(flags, sets), trials)
-    final = _final(asked.job, final_epochs, refit)
-    title = asked.job.name or path.stem.replace("_", "-").lower()
-    sweep, asked = _begun(asked, title, again=fresh)
-    _finish(sweep, asked, final, json)
+    path = space_path(name)
+    space = Space.load(path).changed(overrides, trials)
+    if seconds is not None:
+        budget = {**space.budget.model_dump(mode="json"), "seconds": seconds}
+        space = Space.parse({**space.model_dump(mode="json"), "budget": budget})
+    return named(space, path)
 
 
-def _begun(space: "Space", title: str, *, again: bool) -> "tuple[Sweep, Space]":
-    """Find or create the sweep in its store, once nothing that it needs is missing."""
-    from cifar_dist.dataset import find
-    from cifar_dist.store import open_store
-
-    store = open_store(space.job.store)
-    space = space.changed({"store": store.uri}, None)
-    find(space.job.recipe.data)
-
-    from cifar_dist.session import check_device, recipe_data
-    from cifar_dist.sweep import start_sweep
-
-    check_device(space.job.placement)
-    facts = recipe_data(space.job).facts()
-    return start_sweep(store, space, title, facts, again=again), space
-
-
-def _final(job: "Job", epochs: int | None, refit: bool) -> dict[str, Any]:
-    """Give what changes the winner's job for its retraining; checked before anything runs."""
-    from cifar_dist.config import patched
-
+def _final(epochs: int | None, refit: bool) -> dict[str, Any]:
+    """Give what changes the winner's job for its retraining."""
     changes: dict[str, Any] = {}
     if epochs is not None:
         changes["recipe.epochs"] = epochs
     if refit:
         changes["recipe.validation_fraction"] = 0.0
-    patched(job, changes)
     return changes
-
-
-def _finish(sweep: "Sweep", space: "Space", final: dict[str, Any], json: bool) -> None:
-    from cifar_dist.documents import TuneDocument
-
-    name = sweep.prefix.rpartition("/")[2]
-    if sweep.finished is not None:
-        say(f"sweep {name} is finished; this is its result (--fresh runs it again)")
-        document = TuneDocument.model_validate(sweep.finished)
-    else:
-        from cifar_dist.cluster.tune import sweep_trials
-        from cifar_dist.outcome import publish_sweep
-
-        say(f"sweep {name} in {sweep.store.uri}: {space.count} trials")
-        progress = SweepProgress()
-        with stop_on_interrupt() as stop:
-            try:
-                trials = sweep_trials(space, sweep, space.job, progress, stop)
-            finally:
-                progress.close()
-        document = _document(sweep, space, trials, final)
-        publish_sweep(sweep, document)
-    emit(document, summary, json)
-    if document.best is None:
-        raise RunError(f"all {len(document.trials)} trials of sweep {name} failed; see their table")
-
-
-def _document(
-    sweep: "Sweep", space: "Space", trials: "Trials", final: dict[str, Any]
-) -> "TuneDocument":
-    from cifar_dist.config import patched
-    from cifar_dist.outcome import compose_sweep
-    from cifar_dist.search import rank
-    from cifar_dist.session import recipe_data
-    from cifar_dist.sweep import score_winner
-
-    document = compose_sweep(sweep, space, trials.rows, trials.cost)
-    best = rank(trials.rows)[0]
-    if best.state == "failed":
-        return document
-    job = patched(space.job, best.parameters)
-    found: dict[str, Any] = {"best": best.trial, "best_job": job.model_dump(mode="json")}
-    if final:
-        from cifar_dist.cli.train import run_job
-
-        job = patched(job, {**final, "name": sweep.prefix.rpartition("/")[2]})
-        say("retraining the winner")
-        trained = run_job(job, again=False, resume=True)
-        found |= {"winner_run": f"runs/{trained.run}", "validation": trained.validation}
-        return document.model_copy(update={**found, "test": trained.test})
-    run = sweep.trial(best.trial)
-    validation, test = score_winner(run, job, recipe_data(space.job))
-    found |= {"winner_run": run.prefix, "validation": validation, "test": test}
-    return document.model_copy(update=found)
 
 
 def summary(document: "TuneDocument") -> str:

@@ -14,9 +14,11 @@ _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints on stdout, whatever its verbosity
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # else a report or an end waits up to 2 s
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "120",  # seconds that a busy machine may need
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the same as on the command line
     "RAY_ENABLE_AUTO_CONNECT": "0",  # a late call after the end would start a second Ray
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our ledger holds what they would write
+    "TUNE_MAX_PENDING_TRIALS_PG": "10000",  # our sampler bounds them; else they start in turn
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a trial's row says why it failed
 }
 for _name, _value in _DEFAULTS.items():

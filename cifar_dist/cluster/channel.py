@@ -1,4 +1,4 @@
-"""A slot in the cluster's own key-value store: progress goes to the driver, a stop request back."""
+"""A slot in the cluster's own key-value store: progress goes to the driver, orders come back."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _NAMESPACE = b"cifar-dist"
 
 @dataclass(frozen=True)
 class Channel:
-    """Two cells named after one attempt; small, always overwritten, never a queue."""
+    """Cells named after one attempt; small, always overwritten, never a queue."""
 
     name: str
 
@@ -32,10 +32,18 @@ class Channel:
         """Tell whether the driver asked to stop."""
         return self._get("stop") is not None
 
+    def order(self, order: dict[str, Any]) -> None:
+        """Leave the newest order for the workers."""
+        self._put("order", json.dumps(order).encode())
+
+    def ordered(self) -> dict[str, Any] | None:
+        """Give the newest order, if there is any."""
+        data = self._get("order")
+        return json.loads(data) if data else None
+
     def close(self) -> None:
-        """Empty both cells."""
-        for cell in ("progress", "stop"):
-            internal_kv._internal_kv_del(self._key(cell), namespace=_NAMESPACE)
+        """Empty the cells of this channel and of those named below it."""
+        internal_kv._internal_kv_del(self._key(""), del_by_prefix=True, namespace=_NAMESPACE)
 
     def _key(self, cell: str) -> bytes:
         return f"{self.name}/{cell}".encode()

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from cifar_dist.errors import ConfigError, DeviceError, RunError
 from cifar_dist.machine import owned_cpus
 
 _ANSWER_SECONDS = 5.0
+_ROUNDING = 1e-6  # 0.3 / 0.1 is a little less than 3
 _OBJECT_STORE_BYTES = 128 * 1024**2  # images live in the workers, not in Ray's object store
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -24,9 +27,30 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 class Cluster:
     """What can be used where."""
 
-    cpus: float
-    gpus: float
+    nodes: tuple[tuple[float, float], ...]
+    """CPUs and GPUs of each machine."""
     dashboard: str | None
+
+    @property
+    def cpus(self) -> float:
+        """CPUs of all machines."""
+        return sum(cpus for cpus, _ in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of all machines."""
+        return sum(gpus for _, gpus in self.nodes)
+
+    def room(self, cpus: float, gpus: float) -> int:
+        """Count the processes, none of which can be split over machines, that fit at once."""
+        return sum(
+            min(
+                int(there / needed + _ROUNDING)
+                for there, needed in zip(node, (cpus, gpus), strict=True)
+                if needed
+            )
+            for node in self.nodes
+        )
 
 
 @contextmanager
@@ -36,12 +60,12 @@ def connected() -> Iterator[Cluster]:
     Raises RunError if the named cluster does not answer, ConfigError if it cannot be asked.
     """
     address = os.environ.get("RAY_ADDRESS")
-    context = _attached(address) if address else _started()
+    with _signals_kept():
+        context = _attached(address) if address else _started()
     try:
-        total = ray.cluster_resources()
+        resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         yield Cluster(
-            cpus=total.get("CPU", 0.0),
-            gpus=total.get("GPU", 0.0),
+            nodes=tuple((there.get("CPU", 0.0), there.get("GPU", 0.0)) for there in resources),
             dashboard=f"http://{context.dashboard_url}" if context.dashboard_url else None,
         )
     finally:
@@ -56,6 +80,15 @@ def require(cluster: Cluster, cpus: float, gpus: float) -> None:
                 f"placement needs {needed:g} {name} but the cluster has {there:g}; "
                 f"lower placement.workers or placement.{name[:3].lower()}s_per_worker"
             )
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep a handler of SIGTERM that the caller set: Ray puts its own in its place."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _attached(address: str) -> Any:

@@ -17,16 +17,7 @@ def followed(work: Callable[[], T], poll: Callable[[], None]) -> T:
 
     Off the main thread Ray leaves the interrupt signal to us.
     """
-    future: Future[T] = Future()
-
-    def fulfil() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised below, in the other thread
-            future.set_exception(error)
-
-    # A daemon: after a second Ctrl-C nobody waits for it.
-    Thread(target=fulfil, daemon=True).start()
+    future = begun(work)
     try:
         while not future.done():
             poll()
@@ -35,3 +26,18 @@ def followed(work: Callable[[], T], poll: Callable[[], None]) -> T:
         return future.result()
     except Exception as error:
         raise explained(error) from error
+
+
+def begun(work: Callable[[], T]) -> Future[T]:
+    """Begin work in a thread that nobody has to wait for."""
+    future: Future[T] = Future()
+
+    def fulfil() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised by whoever asks for the result
+            future.set_exception(error)
+
+    # A daemon: after a second Ctrl-C nobody waits for it.
+    Thread(target=fulfil, daemon=True).start()
+    return future

@@ -2,11 +2,25 @@
 
 from collections.abc import Iterator
 
+import torch
 from ray.exceptions import RayError
 from ray.train import ControllerError, WorkerGroupError
 from ray.tune import TuneError
 
 from cifar_dist.errors import CifarDistError, RunError
+
+# Not RuntimeError and OSError: the loss of a peer or of a device shows as one of these.
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    TypeError,
+    ValueError,
+    torch.OutOfMemoryError,
+)
 
 
 def explained(error: Exception) -> Exception:
@@ -25,6 +39,17 @@ def explained(error: Exception) -> Exception:
 def deliberate(error: BaseException) -> CifarDistError | None:
     """Give the error of ours behind one of Ray's, if there is one."""
     return next((cause for cause in _causes(error) if isinstance(cause, CifarDistError)), None)
+
+
+def reason(error: BaseException) -> str:
+    """Give a deliberate error's own sentence, or the innermost cause in one line."""
+    found = deliberate(error)
+    return str(found) if found is not None else brief(error)
+
+
+def is_bug(error: BaseException) -> bool:
+    """Tell an error that a restart would only meet again."""
+    return isinstance(error, _BUGS)
 
 
 def brief(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any, Protocol
 
@@ -13,8 +13,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import Cluster, connected, require
 from cifar_dist.cluster.driver import followed
-from cifar_dist.cluster.failures import deliberate
-from cifar_dist.config import Job, parse_job, patched
+from cifar_dist.cluster.failures import deliberate, is_bug
+from cifar_dist.config import Job, Placement, parse_job, patched
 from cifar_dist.documents import EpochRecord
 from cifar_dist.runs import Run
 from cifar_dist.session import Result, train_session
@@ -22,6 +22,8 @@ from cifar_dist.store import open_store
 from cifar_dist.world import World
 
 _CONTROLLER_FAILURES = 5
+
+Work = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Progress(Protocol):
@@ -46,8 +48,13 @@ def train(job: Job, run: Run, progress: Progress, stop: Event) -> Result:
             _show(channel, progress)
 
         with tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
+            config = {
+                "job": job.model_dump(mode="json"),
+                "prefix": run.prefix,
+                "channel": channel.name,
+            }
             try:
-                fitted = followed(_trainer(job, run, channel, scratch).fit, poll)
+                fitted = followed(trainer(_work, config, job.placement, scratch).fit, poll)
             finally:
                 channel.close()
     return Result.model_validate(fitted.return_value)
@@ -77,16 +84,12 @@ def placed(job: Job, cluster: Cluster) -> Job:
     )
 
 
-def _trainer(job: Job, run: Run, channel: Channel, scratch: str) -> TorchTrainer:
-    placement = job.placement
+def trainer(work: Work, config: dict[str, Any], placement: Placement, scratch: str) -> TorchTrainer:
+    """Let every worker of a placement do `work`; what the chief returns is the return value."""
     resources = {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     return TorchTrainer(
-        _work,
-        train_loop_config={
-            "job": job.model_dump(mode="json"),
-            "prefix": run.prefix,
-            "channel": channel.name,
-        },
+        work,
+        train_loop_config=config,
         torch_config=TorchConfig(timeout_s=placement.collective_timeout_seconds),
         scaling_config=ScalingConfig(
             num_workers=placement.workers,
@@ -107,13 +110,15 @@ def _trainer(job: Job, run: Run, channel: Channel, scratch: str) -> TorchTrainer
 
 
 class _NoRetry(UserCallback):
-    """Ends a run at its first deliberate error: a restart cannot mend it, only fence others."""
+    """Ends a run at its first deliberate error or bug: a restart cannot mend it."""
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         """Raise the error in the controller, which Ray never retries."""
         for error in worker_exceptions.values():
             if (found := deliberate(error)) is not None:
                 raise found
+            if is_bug(error):
+                raise error
 
 
 def _show(channel: Channel, progress: Progress) -> None:
@@ -134,10 +139,14 @@ class _Reporter:
         self._channel.publish({"step": step, "total": total, "history": records})
 
 
-def _work(config: dict[str, Any]) -> dict[str, Any]:
+def this_world() -> World:
+    """Give a worker's place among the others."""
     context = ray.train.get_context()
-    world = World(context.get_world_rank(), context.get_world_size())
+    return World(context.get_world_rank(), context.get_world_size())
+
+
+def _work(config: dict[str, Any]) -> dict[str, Any]:
     job = parse_job(config["job"])
     run = Run(open_store(job.store), config["prefix"])
-    result = train_session(job, run, world, _Reporter(Channel(config["channel"])))
+    result = train_session(job, run, this_world(), _Reporter(Channel(config["channel"])))
     return result.model_dump(mode="json")

@@ -1,17 +1,19 @@
 """One trial at a time in a living worker: a trial is a message, not a new process."""
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from ray import tune
 
 from cifar_dist.cluster.channel import Channel
-from cifar_dist.config import parse_job, patched
+from cifar_dist.cluster.failures import reason
+from cifar_dist.config import Job, parse_job, patched
 from cifar_dist.data import Dataset
 from cifar_dist.documents import EpochRecord
-from cifar_dist.errors import CifarDistError
+from cifar_dist.events import event_files
 from cifar_dist.learner import Learner
 from cifar_dist.loop import Tick
 from cifar_dist.precision import Arithmetic
@@ -19,6 +21,8 @@ from cifar_dist.runs import Sweep
 from cifar_dist.session import Session, agreed_precision, device_for, recipe_data
 from cifar_dist.store import open_store
 from cifar_dist.world import World
+
+log = logging.getLogger(__name__)
 
 WORST = 0.0
 """The accuracy of a trial that has none: finite, as ASHA never stops what is not a number."""
@@ -39,23 +43,24 @@ class Trial(tune.Trainable):
         self._sweep = Sweep(open_store(self._base.store), spec["sweep"])
         self._channel = Channel(spec["channel"])
         self._dataset: Dataset | None = None
-        # Its slot was free since the sweep began, however long this process took to start.
-        self._free_since = time.monotonic() - max(0.0, time.time() - spec["started_at"])
-        self._begin(config["number"])
+        # Its slot was free when it was asked for, however long this process took to start.
+        self._free_since = time.monotonic() - max(0.0, time.time() - config["asked_at"])
+        self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another trial in this process."""
-        self._begin(new_config["number"])
+        self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and say what it came to."""
         try:
             result = self._epoch()
-        except CifarDistError as error:
-            result = self._ended("failed", str(error))
-        except torch.OutOfMemoryError as error:
-            result = self._ended("failed", str(error).partition(". ")[0])
+        except torch.AcceleratorError:
+            raise  # nothing works on its device any more: this process is lost
+        except Exception as error:  # even a bug: it would only come again
+            log.warning("trial failed number=%d", self._config["number"], exc_info=True)
+            result = self._result("failed", reason(error))
         self._free_since = time.monotonic()
         return result
 
@@ -64,11 +69,11 @@ class Trial(tune.Trainable):
         if self._session is not None:
             self._session.wait()
 
-    def _begin(self, number: int) -> None:
+    def _begin(self, config: dict[str, Any]) -> None:
         # Nothing may hold the trial before: its learner's memory is needed for the next one.
         self._session: Session | None = None
         self._events: Iterator[Tick | EpochRecord] = iter(())
-        self._number, self._told = number, 0
+        self._config, self._told = config, 0
         self._start_seconds: float | None = None
 
     def _epoch(self) -> dict[str, Any]:
@@ -78,54 +83,64 @@ class Trial(tune.Trainable):
         for event in self._events:
             if isinstance(event, EpochRecord):
                 return self._reported(event, self._session)
-            self._note(event)
+            self._note_start()
             if self._channel.stop_requested():
                 self._session.commit()
                 self._session.wait()
-                return self._ended("interrupted", "the sweep was asked to stop")
-        return self._ended("finished", None)  # resumed after its last epoch was committed
+                return self._result("interrupted", "the sweep was asked to stop")
+        return self._result("finished")  # resumed after its last epoch was committed
 
     def _opened(self) -> Session:
         if self._dataset is None:
             self._dataset = recipe_data(self._base)
-        job = patched(self._base, self._spec["overrides"][self._number])
-        run = self._sweep.trial(self._number)
-        if not run.exists:
-            run.create({"schema": "cifar-dist/run/1", "job": job.model_dump(mode="json")})
-        world = World()
-        verdict = agreed_precision(self._sweep, self._base, self._dataset.train, world)
-        arithmetic = Arithmetic(verdict["name"], device_for(job.placement))
-        learner = Learner(job.recipe, self._dataset.train, arithmetic, world)
-        return Session(run, learner, self._dataset)
+        return open_trial(self._sweep, self._base, self._config, self._dataset, World())
 
-    def _note(self, event: Tick) -> None:
+    def _note_start(self) -> None:
         if self._start_seconds is None:
             self._start_seconds = time.monotonic() - self._free_since
 
     def _reported(self, record: EpochRecord, session: Session) -> dict[str, Any]:
         if record.train_loss is None:
-            return self._ended(
-                "failed", f"diverged in epoch {record.epoch}: its loss is not finite"
-            )
+            return self._result("failed", diverged(record))
         last = record.epoch == session.learner.recipe.epochs
         if last or record.epoch in self._spec["rungs"]:
             session.wait()
-        accuracy = record.validation_accuracy or WORST
-        return self._result("finished" if last else "running", None, accuracy)
+        return self._result("finished" if last else "running")
 
-    def _ended(self, state: str, reason: str | None) -> dict[str, Any]:
-        return self._result(state, reason, WORST)
+    def _history(self) -> Sequence[EpochRecord]:
+        return self._session.learner.history if self._session is not None else ()
 
-    def _result(self, state: str, reason: str | None, accuracy: float) -> dict[str, Any]:
-        history = self._session.learner.history if self._session is not None else []
+    def _result(self, state: str, why: str | None = None) -> dict[str, Any]:
+        history = self._history()
         untold = [r for r in history[self._told :] if r.train_loss is not None]
-        self._told = len(history)
+        self._told = max(self._told, len(history))
+        scored = state in {"running", "finished"} and history
         return {
             "state": state,
-            "reason": reason,
+            "reason": why,
             "done": state != "running",
             "epoch": max(len(history), 1),
-            "validation_accuracy": accuracy,
+            "validation_accuracy": (history[-1].validation_accuracy or WORST) if scored else WORST,
             "start_seconds": self._start_seconds,
             "records": [record.model_dump(mode="json") for record in untold],
         }
+
+
+def open_trial(
+    sweep: Sweep, base: Job, config: dict[str, Any], dataset: Dataset, world: World
+) -> Session:
+    """Begin or resume the run of the trial that a config names; every rank calls this."""
+    overrides = config["overrides"]
+    job = patched(base, overrides)
+    run = sweep.trial(config["number"])
+    if world.is_chief and not run.exists:
+        run.create({"schema": "cifar-dist/run/1", "job": job.model_dump(mode="json")})
+    verdict = agreed_precision(sweep, base, dataset.train, world)
+    arithmetic = Arithmetic(verdict["name"], device_for(job.placement))
+    learner = Learner(job.recipe, dataset.train, arithmetic, world)
+    return Session(run, learner, dataset, event_files(job, overrides))
+
+
+def diverged(record: EpochRecord) -> str:
+    """Say in which epoch a trial's loss became infinite or not a number."""
+    return f"diverged in epoch {record.epoch}: its loss is not finite"

@@ -13,8 +13,11 @@ from ray.tune.stopper import NoopStopper
 
 from cifar_dist.cluster.book import Book, SweepProgress
 from cifar_dist.cluster.channel import Channel
-from cifar_dist.cluster.connection import Cluster, connected, require
+from cifar_dist.cluster.connection import connected
 from cifar_dist.cluster.driver import followed
+from cifar_dist.cluster.group import LEADER, GroupTrial
+from cifar_dist.cluster.sampler import Sampler
+from cifar_dist.cluster.slots import Slots, slots_for
 from cifar_dist.cluster.trial import Trial
 from cifar_dist.config import Job
 from cifar_dist.documents import SweepCost, TrialRow
@@ -34,9 +37,9 @@ class Trials:
 class _Stop(tune.Stopper):
     """Ends a sweep when it is asked to or has spent its time."""
 
-    def __init__(self, book: Book, stop: Event, seconds: int | None) -> None:
-        self._book, self._stop, self._seconds = book, stop, seconds
-        self._started = time.monotonic()
+    def __init__(self, book: Book, stop: Event, seconds: int | None, started: float) -> None:
+        self._book, self._stop = book, stop
+        self._seconds, self._started = seconds, started
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Written down by Tune and never read again, like the book.
@@ -54,55 +57,43 @@ class _Stop(tune.Stopper):
         return self._book.interrupted or self._book.ended_by is not None
 
 
-def sweep_trials(
-    space: Space, sweep: Sweep, job: Job, progress: SweepProgress, stop: Event
-) -> Trials:
-    """Run every trial of a space on the cluster. Raises InterruptedRunError when stopped."""
+def sweep_trials(space: Space, sweep: Sweep, progress: SweepProgress, stop: Event) -> Trials:
+    """Run every trial of a space on the cluster.
+
+    Raises DeviceError for trials that fit nowhere, InterruptedRunError when stopped.
+    """
     started = time.monotonic()
-    overrides = [space.overrides(number, job.recipe.seed) for number in range(space.count)]
-    epochs = [changes.get("recipe.epochs", job.recipe.epochs) for changes in overrides]
-    rungs = _rungs(space.asha, max(epochs))
-    book = Book(overrides, rungs, Ledger(sweep, sweep.claim_attempt()), progress)
-    stopper = _Stop(book, stop, space.budget.seconds)
+    epochs = _longest(space)
+    rungs = _rungs(space.asha, epochs)
     with connected() as cluster, tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
+        slots = slots_for(space.job.placement, cluster)
         progress.located(cluster.dashboard)
-        resources = _resources(job, cluster)
+        book = Book(space.count, rungs, Ledger(sweep, sweep.claim_attempt()), progress)
+        stopper = _Stop(book, stop, space.budget.seconds, started)
         channel = Channel(f"{sweep.prefix}/{uuid.uuid4().hex}")
-        spec = {"sweep": sweep.prefix, "overrides": overrides, "rungs": rungs}
+        spec = {"sweep": sweep.prefix, "rungs": rungs, "channel": channel.name}
         tuner = tune.Tuner(
-            _trainable(job, channel, spec, resources),
-            param_space={"number": tune.grid_search(list(range(space.count)))},
-            tune_config=_tune_config(space.asha, max(epochs)),
-            run_config=_run_config(job, scratch, book, stopper),
+            _trainable(space.job, slots, spec),
+            tune_config=_tune_config(space, epochs, Sampler(space, book, slots.count)),
+            run_config=_run_config(space.job, scratch, book, stopper),
         )
         try:
             followed(tuner.fit, lambda: channel.request_stop() if stopper.stop_all() else None)
+        except RunError as error:
+            raise book.error or error from error
         finally:
             channel.close()
         book.close()
     rows = _ended_rows(book, sweep, space.count)
-    used = {name: share * book.busy_seconds for name, share in resources.items()}
-    cost = SweepCost(
-        wall_seconds=time.monotonic() - started,
-        cpu_seconds=used["CPU"],
-        gpu_seconds=used.get("GPU", 0.0),
-        epochs_run=sum(row.epochs for row in rows),
-        epochs_without_pruning=sum(epochs[row.trial] for row in rows),
-    )
-    return Trials(rows, cost)
+    return Trials(rows, _cost(space, slots, book, time.monotonic() - started))
 
 
-def _trainable(
-    job: Job, channel: Channel, spec: dict[str, Any], resources: dict[str, float]
-) -> Any:
-    shared = {
-        **spec,
-        "job": job.model_dump(mode="json"),
-        "channel": channel.name,
-        "started_at": time.time(),
-    }
-    bundle = tune.PlacementGroupFactory([resources])
-    return tune.with_resources(tune.with_parameters(Trial, spec=shared), bundle)
+def _trainable(job: Job, slots: Slots, spec: dict[str, Any]) -> Any:
+    placement = slots.placement.model_dump(mode="json")
+    shared = {**spec, "job": job.model_dump(mode="json"), "placement": placement}
+    kind, reserved = (Trial, slots.worker) if slots.workers == 1 else (GroupTrial, LEADER)
+    bundle = tune.PlacementGroupFactory([reserved])
+    return tune.with_resources(tune.with_parameters(kind, spec=shared), bundle)
 
 
 def _ended_rows(book: Book, sweep: Sweep, count: int) -> list[TrialRow]:
@@ -127,19 +118,27 @@ def _rungs(asha: Asha | None, epochs: int) -> list[int]:
     return rungs
 
 
-def _resources(job: Job, cluster: Cluster) -> dict[str, float]:
-    """Choose what one trial reserves: one CPU, and a GPU where there are any."""
-    placement = job.placement
-    gpus = placement.gpus_per_worker
-    if gpus is None:
-        gpus = 1.0 if cluster.gpus >= 1 else 0.0
-    cpus = placement.cpus_per_worker or 1.0
-    require(cluster, cpus, gpus)
-    return {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}
+def _longest(space: Space) -> int:
+    """Give the most epochs that a trial may have."""
+    searched = [v.parameter for v in space.tree.variables if v.name.startswith("recipe.epochs")]
+    values = [value for parameter in searched for value in parameter.values]
+    return max(space.job.recipe.epochs, *(value for value in values if isinstance(value, int)), 1)
 
 
-def _tune_config(asha: Asha | None, epochs: int) -> tune.TuneConfig:
-    scheduler = None
+def _cost(space: Space, slots: Slots, book: Book, seconds: float) -> SweepCost:
+    base, rows = space.job.recipe.epochs, book.rows.values()
+    busy = slots.workers * book.busy_seconds
+    return SweepCost(
+        wall_seconds=seconds,
+        cpu_seconds=slots.worker["CPU"] * busy,
+        gpu_seconds=slots.worker.get("GPU", 0.0) * busy,
+        epochs_run=sum(row.epochs for row in rows),
+        epochs_without_pruning=sum(row.parameters.get("recipe.epochs", base) for row in rows),
+    )
+
+
+def _tune_config(space: Space, epochs: int, sampler: Sampler) -> tune.TuneConfig:
+    asha, scheduler = space.asha, None
     if asha is not None:
         scheduler = ASHAScheduler(
             time_attr="epoch",
@@ -150,6 +149,8 @@ def _tune_config(asha: Asha | None, epochs: int) -> tune.TuneConfig:
             reduction_factor=asha.reduction_factor,
         )
     return tune.TuneConfig(
+        search_alg=sampler,
+        num_samples=space.count,
         scheduler=scheduler,
         reuse_actors=True,
         trial_name_creator=lambda trial: f"trial-{trial.config['number']}",

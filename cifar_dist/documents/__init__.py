@@ -5,12 +5,17 @@ from cifar_dist.documents.listings import (
     ArtifactRow,
     ArtifactsDocument,
     DataDocument,
+    DataOrigin,
     FieldRow,
     LayerRow,
     ModelDocument,
     ModelsDocument,
+    PreviewDocument,
+    ProposedTrial,
     SplitStatistics,
+    WeightsDocument,
 )
+from cifar_dist.documents.lr_range import LrRangeDocument, LrRow
 from cifar_dist.documents.results import (
     ClassScore,
     DataFacts,
@@ -30,9 +35,12 @@ from cifar_dist.documents.results import (
 DOCUMENTS: dict[str, type[Document]] = {
     "train": TrainDocument,
     "tune": TuneDocument,
+    "preview": PreviewDocument,
     "models": ModelsDocument,
     "data": DataDocument,
     "artifacts": ArtifactsDocument,
+    "weights": WeightsDocument,
+    "lr-range": LrRangeDocument,
 }
 
 __all__ = [
@@ -42,13 +50,18 @@ __all__ = [
     "ClassScore",
     "DataDocument",
     "DataFacts",
+    "DataOrigin",
     "Document",
     "EpochRecord",
     "Evaluation",
     "FieldRow",
     "LayerRow",
+    "LrRangeDocument",
+    "LrRow",
     "ModelDocument",
     "ModelsDocument",
+    "PreviewDocument",
+    "ProposedTrial",
     "Provenance",
     "Rung",
     "Score",
@@ -59,5 +72,6 @@ __all__ = [
     "TrialRow",
     "TrialState",
     "TuneDocument",
+    "WeightsDocument",
     "best_epoch",
 ]

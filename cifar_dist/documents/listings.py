@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from cifar_dist.documents.document import Document, Split
-from cifar_dist.documents.results import DataFacts
+from cifar_dist.documents.results import DataFacts, Provenance, Score
 
 
 class LayerRow(Document):
@@ -58,6 +58,51 @@ class ModelsDocument(Document):
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
 
+class WeightsDocument(Document):
+    """Packaged weights, and the run that they are the best epoch of."""
+
+    schema_: Annotated[Literal["cifar-dist/weights/1"], Field(alias="schema")] = (
+        "cifar-dist/weights/1"
+    )
+    bytes: int
+    sha256: str
+    recipe: dict[str, Any]
+    data: DataFacts
+    provenance: Provenance
+    validation: Score | None
+    test: Score
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class ProposedTrial(Document):
+    """A trial that would be run."""
+
+    trial: int
+    parameters: dict[str, Any]
+    """The overrides that make this trial."""
+
+
+class PreviewDocument(Document):
+    """What a sweep would try, before anything runs."""
+
+    schema_: Annotated[Literal["cifar-dist/preview/1"], Field(alias="schema")] = (
+        "cifar-dist/preview/1"
+    )
+    name: str
+    description: str
+    sampler: str
+    job: dict[str, Any]
+    count: int
+    """Trials of the sweep, the base job included."""
+    grid_size: int | None
+    """Different configurations that the space has; null where a range is continuous."""
+    trials: list[ProposedTrial]
+    """The first of them."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
 class SplitStatistics(Document):
     """Pixel statistics of one split, per channel, of pixels scaled to 0…1."""
 
@@ -72,6 +117,18 @@ class SplitStatistics(Document):
     class_counts: dict[str, int]
 
 
+class DataOrigin(Document):
+    """What the arrays of a prepared source were made from."""
+
+    kind: Literal["sample", "cifar10", "synthetic", "folder", "tar"]
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each archive or batch that was read, by name."""
+    converted_images: int = 0
+    """Gray, palette or opaque RGBA images that were made RGB."""
+    resized_images: int = 0
+    """Larger square images that were averaged down to 32×32."""
+
+
 class DataDocument(Document):
     """A prepared data source."""
 
@@ -79,6 +136,11 @@ class DataDocument(Document):
     data: DataFacts
     splits: list[SplitStatistics]
     cache: str
+    origin: DataOrigin | None = None
+    citation: str | None = None
+    """Whom to cite for the images; null where it is not known."""
+    published: str | None = None
+    """The source's name in the store that it was pushed to."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 

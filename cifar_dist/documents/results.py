@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from cifar_dist.documents.document import Document, Split
+from cifar_dist.documents.frame import frame
 
 TrialState = Literal["finished", "pruned", "failed"]
 
@@ -123,6 +124,10 @@ class TrainDocument(Document):
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
+    def to_frame(self) -> Any:
+        """Give the history as a pandas DataFrame, one row per epoch."""
+        return frame([record.model_dump() for record in self.history])
+
 
 class Rung(Document):
     """A trial's value where ASHA decided about it."""
@@ -189,3 +194,24 @@ class TuneDocument(Document):
     artifacts: dict[str, str]
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    def to_frame(self) -> Any:
+        """Give the trials as a pandas DataFrame, with a column for each path that was searched."""
+        return frame([self._row(trial) for trial in self.trials])
+
+    def _row(self, trial: TrialRow) -> dict[str, Any]:
+        row = trial.model_dump(exclude={"parameters", "rungs", "history"})
+        for path in self.space["space"]:
+            # Trial 0 is the base job itself.
+            row[path] = trial.parameters.get(path) if trial.trial else _at(self.job, path)
+        return row
+
+
+def _at(job: dict[str, Any], path: str) -> Any:
+    value: Any = job
+    for part in path.split("."):
+        if isinstance(value, list):
+            value = value[int(part)] if part.isdecimal() and int(part) < len(value) else None
+        else:
+            value = value.get(part) if isinstance(value, dict) else None
+    return value

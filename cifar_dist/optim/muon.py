@@ -7,20 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cifar_dist.optim.eager import Optimizer
+
 # Keller Jordan, "Muon: An optimizer for hidden layers in neural networks" (2024): the quintic with
 # the steepest slope at zero. It does not converge to 1: values end between about 0.7 and 1.2,
 # those that started below some hundredths of the norm lower.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _STEPS = 3
 
-# At their first call these import torch's whole compiler, 3.7 s of a worker's start, only to be
-# left out of compilation. Nothing is compiled here, so they are left out beforehand.
-for _method in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
-    if _plain := getattr(getattr(torch.optim.Optimizer, _method), "__wrapped__", None):
-        _plain.__dynamo_disable = _plain
 
-
-class Muon(torch.optim.Optimizer):
+class Muon(Optimizer):
     """Steps groups marked `orthogonal` along their orthogonalized momentum, others along SGD's.
 
     A filter bank counts as the matrix (out, in·k·k); torch's own Muon refuses such weights.

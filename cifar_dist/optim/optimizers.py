@@ -1,12 +1,14 @@
 """Optimizers by name: each factory takes a model and gives groups that know their base rate."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
 
+from cifar_dist.optim.eager import SGD, Adam, AdamW, RMSprop
+from cifar_dist.optim.groups import groups, matrices, present, vectors
 from cifar_dist.optim.muon import Muon
 from cifar_dist.registry import Registry
 
@@ -17,14 +19,6 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0, le=1)]
 
 _SGD_MOMENTUM = 0.85  # beside Muon, as in Keller Jordan's airbench94_muon (2024)
-
-
-def groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split trainable parameters: matrices and filters decay; biases and norm scales never do."""
-    return _present(
-        {"params": _matrices(model), "weight_decay": weight_decay},
-        {"params": _vectors(model), "weight_decay": 0.0},
-    )
 
 
 @OPTIMIZERS.register
@@ -38,7 +32,7 @@ def sgd(
 ) -> Optimizer:
     """Stochastic gradient descent with momentum; weight decay is added to the gradient."""
     return _prepared(
-        torch.optim.SGD(
+        SGD(
             groups(model, weight_decay),
             lr=lr,
             momentum=momentum,
@@ -58,9 +52,7 @@ def adam(
     weight_decay: Decay = 0.0,
 ) -> Optimizer:
     """Adam; weight decay is added to the gradient (Kingma & Ba, 2015)."""
-    return _prepared(
-        torch.optim.Adam(groups(model, weight_decay), lr=lr, betas=(beta1, beta2), fused=True)
-    )
+    return _prepared(Adam(groups(model, weight_decay), lr=lr, betas=(beta1, beta2), fused=True))
 
 
 @OPTIMIZERS.register
@@ -73,8 +65,27 @@ def adamw(
     weight_decay: Decay = 0.01,
 ) -> Optimizer:
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
+    return _prepared(AdamW(groups(model, weight_decay), lr=lr, betas=(beta1, beta2), fused=True))
+
+
+@OPTIMIZERS.register
+def rmsprop(
+    model: nn.Module,
+    /,
+    lr: LearningRate = 1e-3,
+    alpha: Momentum = 0.99,
+    momentum: Momentum = 0.0,
+    weight_decay: Decay = 0.0,
+) -> Optimizer:
+    """Steps divided by the gradient's running root mean square, kept by `alpha` (Hinton, 2012)."""
     return _prepared(
-        torch.optim.AdamW(groups(model, weight_decay), lr=lr, betas=(beta1, beta2), fused=True)
+        RMSprop(
+            groups(model, weight_decay),
+            lr=lr,
+            alpha=alpha,
+            momentum=momentum,
+            foreach=True,
+        )
     )
 
 
@@ -91,29 +102,17 @@ def muon(
 
     Weight decay is decoupled and for Muon's share alone; half of lr settles norms near √out.
     """
-    *hidden, head = _matrices(model)
-    matrices = {"params": hidden, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-    rest = {"params": [head, *_vectors(model)], "lr": sgd_lr, "momentum": _SGD_MOMENTUM}
+    *hidden, head = matrices(model)
+    filters = {"params": hidden, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+    rest = {"params": [head, *vectors(model)], "lr": sgd_lr, "momentum": _SGD_MOMENTUM}
     return _prepared(
         Muon(
-            _present(
-                {**matrices, "orthogonal": True},
+            present(
+                {**filters, "orthogonal": True},
                 {**rest, "weight_decay": 0.0, "orthogonal": False},
             )
         )
     )
-
-
-def _matrices(model: nn.Module) -> list[nn.Parameter]:
-    return [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-
-
-def _vectors(model: nn.Module) -> list[nn.Parameter]:
-    return [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-
-
-def _present(*groups: dict[str, Any]) -> list[dict[str, Any]]:
-    return [group for group in groups if group["params"]]
 
 
 def _prepared(optimizer: Optimizer) -> Optimizer:

@@ -10,6 +10,8 @@ from cifar_dist.documents import (
     Evaluation,
     ModelDocument,
     ModelsDocument,
+    PreviewDocument,
+    ProposedTrial,
     SplitStatistics,
     TrialRow,
     TuneDocument,
@@ -86,7 +88,26 @@ def trials_table(document: TuneDocument) -> str:
     return "\n".join([body, *lines])
 
 
-def setting_names(document: TuneDocument) -> dict[str, str]:
+def preview_table(document: PreviewDocument) -> str:
+    """What a sweep would try: how much there is, and its first trials."""
+    names = setting_names(document)
+    rows = [
+        [str(trial.trial), _settings(trial, names) or "the base job"] for trial in document.trials
+    ]
+    endless = "any number, as ranges are continuous"
+    size = endless if document.grid_size is None else thousands(document.grid_size)
+    lines = [
+        f"{document.name}: {_printable(document.description)}",
+        f"{counted(document.count, 'trial')} by {document.sampler} sampling; "
+        f"configurations in the space: {size}",
+        _table(["trial", "settings"], rows, left=(0, 1)),
+    ]
+    if document.count > len(rows):
+        lines.append(f"… and {thousands(document.count - len(rows))} more")
+    return "\n".join(lines)
+
+
+def setting_names(document: TuneDocument | PreviewDocument) -> dict[str, str]:
     """Give each overridden path its shortest clear name: `recipe.optimizer.name` is `optimizer`."""
     paths = list(dict.fromkeys(path for trial in document.trials for path in trial.parameters))
     last = {path: path.removesuffix(".name").rpartition(".")[2] for path in paths}
@@ -173,7 +194,6 @@ def _class_row(row: ClassScore) -> list[str]:
 
 
 def _trial_row(trial: TrialRow, names: dict[str, str], best: int | None) -> list[str]:
-    pairs = trial.parameters.items()
     return [
         f"{trial.trial} *" if trial.trial == best else str(trial.trial),
         trial.state,
@@ -181,15 +201,20 @@ def _trial_row(trial: TrialRow, names: dict[str, str], best: int | None) -> list
         DASH if trial.best_epoch is None else str(trial.best_epoch),
         percent(trial.validation_accuracy),
         decimal(trial.validation_loss),
-        " ".join(f"{names[path]}={setting(value)}" for path, value in pairs),
+        _settings(trial, names),
     ]
+
+
+def _settings(trial: TrialRow | ProposedTrial, names: dict[str, str]) -> str:
+    pairs = trial.parameters.items()
+    return " ".join(f"{names[path]}={setting(value)}" for path, value in pairs)
 
 
 def _channel_rows(split: SplitStatistics) -> list[list[str]]:
     shape = "×".join(map(str, split.shape))
     values = zip(split.min, split.max, split.mean, split.std, split.variance, strict=True)
     return [
-        [split.split, name, thousands(split.images), shape, *(f"{value:.6f}" for value in row)]
+        [split.split, name, thousands(split.images), shape, *(f"{value:.8f}" for value in row)]
         for name, row in zip(_CHANNELS, values, strict=True)
     ]
 

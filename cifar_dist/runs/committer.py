@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -11,6 +12,7 @@ from cifar_dist.errors import StoreError
 from cifar_dist.runs.attempts import Attempt
 from cifar_dist.runs.manifest import Manifest
 from cifar_dist.runs.run import BEST, Run
+from cifar_dist.store.disk import reported
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +38,19 @@ class BackgroundCommitter:
         self._keep = keep
         self._lock = Lock()
         self._waiting: list[_Waiting] = []
+        self._notes: list[tuple[str, Callable[[], bytes]]] = []
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._work: Future[None] | None = None
         self._busy = False
         self.last: Manifest | None = None
+
+    def note(self, name: str, content: Callable[[], bytes]) -> None:
+        """Let the thread make and store a small object before the next checkpoint handed over.
+
+        No note is superseded, and one that cannot be stored is left out with a warning.
+        """
+        with self._lock:
+            self._notes.append((self._run.key(name), content))
 
     def submit(
         self,
@@ -77,6 +88,9 @@ class BackgroundCommitter:
                     self._busy = False
                     return
                 item = self._waiting.pop(0)
+                notes, self._notes = self._notes, []
+            for key, content in notes:
+                self._store_note(key, content)
             self.last = self._attempt.commit(
                 item.folder, step=item.step, epoch=item.epoch, metrics=item.metrics
             )
@@ -84,6 +98,13 @@ class BackgroundCommitter:
                 self._run.pin(BEST, self.last)
             shutil.rmtree(item.folder)
             self._prune()
+
+    def _store_note(self, key: str, content: Callable[[], bytes]) -> None:
+        try:
+            with reported(key):
+                self._run.store.write(key, content())
+        except StoreError as error:
+            log.warning("a note was left out key=%s reason=%s", key, error)
 
     def _prune(self) -> None:
         try:

@@ -18,9 +18,11 @@ from cifar_dist.runs.identity import is_identity
 from cifar_dist.runs.ledger import Sweep
 from cifar_dist.runs.manifest import NAME, Manifest, read_manifest
 from cifar_dist.runs.run import BEST, Run
-from cifar_dist.store import Content, MissingError, Store
+from cifar_dist.runs.seal import read_sealed
+from cifar_dist.store import Content, MissingError, Store, open_store
 from cifar_dist.store.disk import chunks, copy, reported
 
+_MANIFEST_BYTES = 1 << 20
 _KINDS: dict[str, type[Run] | type[Sweep]] = {"runs": Run, "sweeps": Sweep}
 
 
@@ -97,6 +99,17 @@ def fetch(store: Store, name: str, folder: Path, which: str = BEST) -> list[Arti
             return _install(Path(staged), folder)
 
 
+def copy_verified(folder: Path, name: str, target: Path) -> None:
+    """Copy one file of a checkpoint that `fetch` brought, verified by the manifest beside it."""
+    if not (folder / NAME).is_file():
+        raise RefusedError(
+            f"{folder} has no {NAME}, so {name} cannot be verified; fetch it again with "
+            "`cifar-dist artifacts get`"
+        )
+    store = open_store(str(folder))
+    store.download(name, target, Content(**read_sealed(store, NAME)["files"][name]))
+
+
 def _state(dossier: Dossier) -> Literal["finished", "unfinished", "damaged"]:
     try:
         return "finished" if dossier.finished else "unfinished"
@@ -139,6 +152,7 @@ def _checkpoint(found: Run | Sweep, which: str, folder: Path) -> None:
             f"{run.prefix} has no checkpoint '{which}' yet; wait for its first epoch, or ask for "
             f"'{BEST}' or 'latest'"
         )
+    (folder / NAME).write_bytes(found.store.read(manifest.key, _MANIFEST_BYTES))
 
 
 def _winner(sweep: Sweep) -> Run:

@@ -1,0 +1,121 @@
+"""A run from its job to its document: begun or found again, trained here or on workers, kept."""
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from cifar_dist.errors import DataError, InterruptedRunError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+    from cifar_dist.api.follower import Follower
+    from cifar_dist.cluster.train import Progress
+    from cifar_dist.config import Job
+    from cifar_dist.documents import TrainDocument
+    from cifar_dist.runs import Run
+    from cifar_dist.session import Result
+
+
+def run_job(
+    job: "Job", follower: "Follower", *, again: bool = False, resume: bool = False
+) -> "TrainDocument":
+    """Train a job to its end; a finished run is given back as it is.
+
+    Raises RefusedError for an unfinished one unless `resume` or `again` says what to do.
+    """
+    from cifar_dist.config import patched
+    from cifar_dist.dataset import find
+    from cifar_dist.store import open_store
+
+    store = open_store(job.store)
+    job = patched(job, {"store": store.uri})
+    find(job.recipe.data)
+
+    from cifar_dist.outcome import start_run
+    from cifar_dist.session import check_device, recipe_data
+
+    check_device(job.placement)
+    run = start_run(store, job, recipe_data(job).facts(), again=again, resume=resume)
+    return _finished(job, run, follower)
+
+
+def continue_run(run: "Run", follower: "Follower", workers: int | None = None) -> "TrainDocument":
+    """Continue a run from its newest intact checkpoint. Raises DataError on other images."""
+    from cifar_dist.config import parse_job, patched
+
+    job = patched(parse_job(run.document["job"]), {"store": run.store.uri})
+    if workers is not None:
+        job = patched(job, {"placement.workers": workers})
+    if run.finished is None:
+        _check_unchanged(job, run)
+    return _finished(job, run, follower)
+
+
+def check_ended(document: "TrainDocument") -> None:
+    """Raise InterruptedRunError or RunError unless a run was trained to its end."""
+    name = document.run
+    if document.state == "interrupted":
+        raise InterruptedRunError(
+            f"run {name} was interrupted and is committed; go on with `cifar-dist resume {name}`"
+        )
+    if document.state == "failed":
+        raise RunError(f"run {name} diverged: its loss is not finite; lower recipe.optimizer.lr")
+
+
+def _check_unchanged(job: "Job", run: "Run") -> None:
+    from cifar_dist.session import check_device, recipe_data
+
+    check_device(job.placement)
+    if recipe_data(job).sha256 != run.document["data"]["sha256"]:
+        raise DataError(
+            f"the images of {job.recipe.data} changed since {run.prefix} began; bring them back, "
+            "or train on the new ones with `cifar-dist train`"
+        )
+
+
+def _finished(job: "Job", run: "Run", follower: "Follower") -> "TrainDocument":
+    from cifar_dist.documents import DataFacts, TrainDocument
+
+    name = run.prefix.rpartition("/")[2]
+    if run.finished is not None:
+        follower.note(f"run {name} is finished; this is its result (--fresh runs it again)")
+        return TrainDocument.model_validate(run.finished)
+    from cifar_dist.outcome import publish_run
+
+    follower.note(f"run {name} in {run.store.uri}")
+    started = time.monotonic()
+    work = _train_here if _in_process(job) else _train_on_workers
+    with follower.run(job.recipe.epochs) as progress, follower.stopping() as stop:
+        result = work(job, run, progress, stop)
+    facts = DataFacts.model_validate(run.document["data"])
+    return publish_run(run, job, facts, result, time.monotonic() - started)
+
+
+def _train_on_workers(job: "Job", run: "Run", progress: "Progress", stop: "Event") -> "Result":
+    from cifar_dist.cluster.train import train
+
+    return train(job, run, progress, stop)
+
+
+def _train_here(job: "Job", run: "Run", progress: "Progress", stop: "Event") -> "Result":
+    from cifar_dist.session import train_here
+
+    return train_here(job, run, _Local(progress, stop.is_set))
+
+
+class _Local:
+    """Progress and stop request of a session in this process."""
+
+    def __init__(self, progress: "Progress", stop_requested: "Callable[[], bool]") -> None:
+        self.observe = progress.observe
+        self.stop_requested = stop_requested
+
+
+def _in_process(job: "Job") -> bool:
+    if job.placement.workers is not None:
+        return job.placement.workers == 0
+    from cifar_dist.session import usable_gpus
+
+    return "RAY_ADDRESS" not in os.environ and usable_gpus() <= 1

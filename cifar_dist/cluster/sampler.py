@@ -1,0 +1,42 @@
+"""Which trial comes next: asked for on demand, from what is known when a slot is free."""
+
+import time
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from cifar_dist.cluster.book import Book
+from cifar_dist.search import Space
+
+
+class Sampler(Searcher):
+    """Tune's searcher: at most `limit` trials are open at once, so none waits for a slot."""
+
+    def __init__(self, space: Space, book: Book, limit: int) -> None:
+        super().__init__()
+        self._space, self._book, self._limit = space, book, limit
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Tune writes its searcher down to restore a sweep from it; we restore from the ledger.
+        return Searcher, ()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write nothing, for the same reason."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Learn nothing here: the book hears the same, and keeps it."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Give a trial's number, what makes it and when its slot was free; None while all run."""
+        number = self._book.asked
+        if number == self._space.count:
+            return str(Searcher.FINISHED)
+        if self._book.open >= self._limit:
+            return None
+        asked_at = time.time()
+        seed = self._space.job.recipe.seed
+        overrides = self._space.proposal(number, seed, self._book.seen)
+        self._book.begin(number, overrides)
+        return {"number": number, "overrides": overrides, "asked_at": asked_at}

@@ -1,0 +1,69 @@
+"""Trials run at once as far as their workers fit the cluster's machines."""
+
+import logging
+
+import pytest
+
+from cifar_dist.cluster.connection import Cluster
+from cifar_dist.cluster.slots import slots_for
+from cifar_dist.config import Placement
+from cifar_dist.errors import DeviceError, RunError
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+BOARD = "http://127.0.0.1:8265"
+LAPTOP = Cluster(((8.0, 0.0),), BOARD)
+GPUS = Cluster(((16.0, 4.0), (16.0, 4.0), (4.0, 0.0)), BOARD)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "placement", "count", "worker"),
+    [
+        (LAPTOP, Placement(), 8, {"CPU": 1.0}),
+        (LAPTOP, Placement(cpus_per_worker=0.1), 80, {"CPU": 0.1}),
+        (LAPTOP, Placement(workers=3), 2, {"CPU": 1.0}),
+        (LAPTOP, Placement(workers=0, concurrency=2), 2, {"CPU": 1.0}),
+        (GPUS, Placement(), 8, {"CPU": 1.0, "GPU": 1.0}),
+        (GPUS, Placement(gpus_per_worker=0.25), 32, {"CPU": 1.0, "GPU": 0.25}),
+        (GPUS, Placement(workers=4, cpus_per_worker=5), 1, {"CPU": 5.0, "GPU": 1.0}),
+        (GPUS, Placement(gpus_per_worker=0), 36, {"CPU": 1.0}),
+    ],
+)
+def test_as_many_trials_run_at_once_as_their_workers_fit(
+    cluster: Cluster, placement: Placement, count: int, worker: dict[str, float]
+) -> None:
+    slots = slots_for(placement, cluster)
+    assert (slots.count, slots.worker) == (count, worker)
+
+
+@pytest.mark.parametrize(
+    ("placement", "named"),
+    [
+        (Placement(workers=9), "needs 9 CPUs"),
+        (Placement(gpus_per_worker=1), "needs 1 GPUs"),
+        (Placement(workers=2, cpus_per_worker=4.5), "needs 9 CPUs"),
+    ],
+)
+def test_a_trial_that_does_not_fit_at_all_is_refused(placement: Placement, named: str) -> None:
+    with pytest.raises(DeviceError, match=named):
+        slots_for(placement, LAPTOP)
+
+
+def test_workers_that_no_machine_can_hold_are_refused_though_their_sum_would_fit() -> None:
+    with pytest.raises(DeviceError, match="room for 2 of them; lower"):
+        slots_for(Placement(workers=3, cpus_per_worker=9, gpus_per_worker=0), GPUS)
+
+
+def test_trials_of_several_workers_need_a_dashboard_and_those_of_one_do_not() -> None:
+    bare = Cluster(LAPTOP.nodes, None)
+    assert slots_for(Placement(), bare).count == 8
+    with pytest.raises(RunError, match="--include-dashboard=true"):
+        slots_for(Placement(workers=2), bare)
+
+
+def test_a_concurrency_that_does_not_fit_is_lowered_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert slots_for(Placement(workers=2, concurrency=9), LAPTOP).count == 4
+    assert "from=9 to=4" in caplog.text
