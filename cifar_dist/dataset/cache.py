@@ -17,6 +17,7 @@ from cifar_dist.dataset.turns import turn
 from cifar_dist.documents import DataOrigin
 from cifar_dist.durable import flush
 from cifar_dist.errors import DamagedError, DataError
+from cifar_dist.problems import shown
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +47,25 @@ def root(cache: Path | None) -> Path:
     if cache is not None:
         return cache
     if own := os.environ.get("CIFAR_DIST_CACHE"):
-        return Path(own)
+        return _chosen(own)
     with contextlib.suppress(RuntimeError, OSError):  # no home, or one that is not ours to see
         shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cifar-dist"
         standing = next(path for path in (shared, *shared.parents) if path.exists())
         if standing == shared or os.access(standing, os.W_OK):
             return shared
     return _temporary()
+
+
+def _chosen(text: str) -> Path:
+    refused = DataError(f"CIFAR_DIST_CACHE={shown(text)}: cannot be a folder; correct or unset it")
+    if not text.strip() or not text.isprintable() or "://" in text:
+        raise refused
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:  # too long for a path, or nobody's home
+        raise refused from error
+    return path
 
 
 def _temporary() -> Path:
