@@ -46,7 +46,8 @@ def start_run(store: Store, job: Job, facts: DataFacts, *, again: bool, resume: 
     elif run.finished is None and not resume:
         raise RefusedError(
             f"run {name} was started before and is not finished; continue it with "
-            f"`cifar-dist resume {name}`, or start again with --fresh"
+            f"`cifar-dist resume {name}`, or start again with --fresh (in Python by resume=True "
+            "or fresh=True)"
         )
     return run
 
@@ -71,6 +72,8 @@ def publish_run(
     artifacts = {"job": run.key(run.HEAD), "report": run.key("report")}
     if best is not None:
         artifacts |= {"checkpoint": best.folder, "weights": f"{best.folder}/{WEIGHTS}"}
+    if job.tensorboard != "off" and result.history:
+        artifacts["tensorboard"] = run.key("tensorboard")
     document = TrainDocument(
         run=run.prefix.rpartition("/")[2],
         store=run.store.uri,
@@ -110,7 +113,9 @@ def compose_sweep(
         space=space.model_dump(mode="json", exclude={"job"}),
         job=space.job.model_dump(mode="json"),
         data=DataFacts.model_validate(sweep.document["data"]),
-        provenance=provenance(verdict.get("device", "none"), 1, verdict),
+        provenance=provenance(
+            verdict.get("device", "none"), space.job.placement.workers or 1, verdict
+        ),
         trials=trials,
         best=None,
         best_job=None,

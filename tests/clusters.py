@@ -74,12 +74,12 @@ def eventually(idle: Callable[[], bool], seconds: float = 30.0) -> bool:
 
 
 def interrupted(
-    arguments: list[str], sign: str, *, terminate: bool = False, **environment: str
+    arguments: list[str],
+    ready: Callable[[], bool],
+    number: int = signal.SIGINT,
+    **environment: str,
 ) -> tuple[int, str]:
-    """Run a command, press Ctrl-C once a line with `sign` is shown; gives its code and stderr.
-
-    With `terminate`, it gets the signal of a machine that is shut down instead.
-    """
+    """Run a command, press Ctrl-C or signal it once `ready`; gives its code and stderr."""
     with subprocess.Popen(
         [sys.executable, "-m", "cifar_dist", *arguments],
         stdout=subprocess.DEVNULL,
@@ -88,18 +88,14 @@ def interrupted(
         env={k: v for k, v in {**os.environ, **environment}.items() if v},
         start_new_session=True,
     ) as process:
-        assert process.stderr
-        shown = ""
-        for line in process.stderr:
-            shown += line
-            if sign in line:
-                if terminate:
-                    process.terminate()
-                else:  # as a terminal does: to the command and to all that it started
-                    os.killpg(process.pid, signal.SIGINT)
-                break
-        shown += process.stderr.read()
-        return process.wait(), shown
+        eventually(lambda: ready() or process.poll() is not None, 120.0)
+        if number == signal.SIGINT:
+            # As a terminal does: to the command and to all that it started.
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        _, shown = process.communicate()
+        return process.returncode, shown
 
 
 def marked(mark: str) -> list[str]:

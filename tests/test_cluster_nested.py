@@ -1,5 +1,6 @@
 """Trials on several workers: the rows of a lone worker's, warm workers, and nothing left behind."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
@@ -172,16 +173,16 @@ def test_a_trial_that_fits_nowhere_is_refused_before_anything_begins(tmp_path: P
 
 
 def test_sigterm_commits_and_counts_as_a_preemption(tmp_path: Path) -> None:
-    space, folder = tmp_path / "space.yaml", str(tmp_path / "store")
-    space.write_text(space_of(tmp_path / "store").model_dump_json(exclude={"asha"}), "utf-8")
-    options = ["--set", "recipe.epochs=30", "--store", folder, "--trials", "3"]
-    code, shown = interrupted(["tune", str(space), *options], "trial   ", terminate=True)
+    space, folder = tmp_path / "space.yaml", tmp_path / "store"
+    space.write_text(space_of(folder).model_dump_json(exclude={"asha"}), "utf-8")
+    options = ["--set", "recipe.epochs=2000", "--store", str(folder), "--trials", "3"]
+    command = ["tune", str(space), *options]
+    code, shown = interrupted(command, lambda: any(folder.rglob("best/*")), signal.SIGTERM)
     assert code == 75, shown
     assert "Traceback" not in shown
     assert eventually(lambda: held() == ["0 CPUs"]), held()
-    store = open_store(folder)
-    (name,) = store.folders("sweeps")
-    sweep = Sweep(store, f"sweeps/{name}")
-    (running,) = [number for number, log in sweep.trials().items() if log.state == "started"]
-    steps = [manifest.step for manifest in sweep.trial(running).checkpoints()]
-    assert steps, "a running trial commits before it ends"
+    (found,) = (folder / "sweeps").iterdir()
+    sweep = Sweep(open_store(str(folder)), f"sweeps/{found.name}")
+    assert {number: log.state for number, log in sweep.trials().items()} == {0: "started"}
+    told, newest = max(sweep.trials()[0].epochs), sweep.trial(0).checkpoints()[0]
+    assert newest.epoch >= told, "it commits before it ends"

@@ -165,7 +165,7 @@ def test_ctrl_c_ends_a_local_ray_and_what_was_committed_is_resumed_on_another(
     options = "--workers 2 --epochs 12 --data synthetic --model lenet5 --name ctrl"
     code, shown = interrupted(
         ["train", *options.split(), "--store", str(store), "--set", "recipe.precision=fp32"],
-        "epoch  1/12",
+        lambda: any(store.rglob("MANIFEST.json")),
         RAY_ADDRESS="",
         HOME=str(tmp_path / "home"),
         CIFAR_DIST_TEST_MARK=mark,

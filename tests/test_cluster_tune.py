@@ -217,18 +217,19 @@ def test_a_sweep_leaves_no_worker_no_reservation_and_no_actor() -> None:
 
 
 def test_ctrl_c_ends_a_sweep_and_what_was_committed_stays_intact(tmp_path: Path) -> None:
-    space = tmp_path / "space.yaml"
-    space.write_text(space_of(tmp_path / "store").model_dump_json(exclude={"asha"}), "utf-8")
-    options = ["--set", "recipe.epochs=20", "--store", str(tmp_path / "store"), "--trials", "4"]
-    code, shown = interrupted(["tune", str(space), *options], "trial   ")
+    space, folder = tmp_path / "space.yaml", tmp_path / "store"
+    space.write_text(space_of(folder).model_dump_json(exclude={"asha"}), "utf-8")
+    options = ["--set", "recipe.epochs=2000", "--store", str(folder), "--trials", "4"]
+    command = ["tune", str(space), *options]
+    code, shown = interrupted(command, lambda: any(folder.rglob("best/*")))
     assert code == 130, shown
     assert "Traceback" not in shown
     assert eventually(lambda: held() == ["0 CPUs"]), held()
-    store = open_store(str(tmp_path / "store"))
+    store = open_store(str(folder))
     (name,) = store.folders("sweeps")
     states = [log.state for log in Sweep(store, f"sweeps/{name}").trials().values()]
     assert "started" in states
-    command = ["artifacts", "verify", name, "--store", str(tmp_path / "store"), "--json"]
+    command = ["artifacts", "verify", name, "--store", str(folder), "--json"]
     verified = finished(started(*command, cwd=tmp_path))
     assert verified.code == 0, verified.err
     assert {row["verdict"] for row in document("artifacts", verified.out)["artifacts"]} == {
