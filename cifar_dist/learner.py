@@ -22,7 +22,7 @@ from cifar_dist.augment import AUGMENTATIONS, Policy
 from cifar_dist.config import Component, Recipe
 from cifar_dist.data import Images, normalize, permutation, shard
 from cifar_dist.documents import EpochRecord
-from cifar_dist.errors import DamagedError
+from cifar_dist.errors import ConfigError, DamagedError
 from cifar_dist.models import MODELS, SupportsWhitening
 from cifar_dist.optim import AVERAGINGS, OPTIMIZERS, SCHEDULES, Pair, factor, scale_lr, set_lr
 from cifar_dist.precision import Arithmetic
@@ -55,6 +55,7 @@ class Learner:
     `train` stays resident on the device; random draws are pure functions of the seed and of
     (epoch, image) or, for dropout alone, of (step, rank): no generator state has to be saved.
     `model` is what is evaluated and scored; averaging makes it another one than is `trained`.
+    Raises ConfigError if a batch norm would have a single value to normalize.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Learner:
         device = arithmetic.device
         self.pixels, self.labels = train.pixels.to(device), train.labels.to(device)
         self.trained = self.model = self._prepared(build_model(recipe.model, recipe.seed))
-        self.network = _shared(self.trained) if self.world.size > 1 else self.trained
+        self.network = self._shared() if self.world.size > 1 else self.trained
         self.optimizer = OPTIMIZERS.build(recipe.optimizer.model_dump(), self.trained)
         scale_lr(
             self.optimizer,
@@ -100,7 +101,8 @@ class Learner:
 
     def batches(self) -> Iterator[Tensor]:
         """Give what is left of the current epoch, batch by batch, as indices of training images."""
-        order = permutation(len(self.labels), self.recipe.seed, self.epoch)
+        # Moved at once: a copy for each step would wait for all that the device has queued.
+        order = permutation(len(self.labels), self.recipe.seed, self.epoch).to(self.pixels.device)
         done = self.step - self.epoch * self.steps_per_epoch
         yield from torch.split(order, self.recipe.batch_size)[done:]
 
@@ -123,12 +125,15 @@ class Learner:
 
     def _accumulate(self, batch: Tensor) -> None:
         """Add up the gradient of a global batch's mean loss, part by part of about one size."""
-        largest = math.ceil(self.recipe.batch_size / self.recipe.accumulation)
-        *parts, last = torch.tensor_split(batch, math.ceil(len(batch) / largest))
+        *parts, last = torch.tensor_split(batch, self._part_count(len(batch)))
         for part in parts:
             with self._unsynchronized():
                 self._backward(part, len(batch))
         self._backward(last, len(batch))
+
+    def _part_count(self, images: int) -> int:
+        largest = math.ceil(self.recipe.batch_size / self.recipe.accumulation)
+        return math.ceil(images / largest)
 
     def _backward(self, part: Tensor, count: int) -> None:
         """Add this rank's share of the gradient of `part`, from a batch of `count` images."""
@@ -201,6 +206,8 @@ class Learner:
             ) from error
 
     def _prepared(self, model: nn.Module) -> nn.Module:
+        if 1 in self._normalized_together():
+            self._check_single_image(model)
         if isinstance(model, SupportsWhitening):
             # Images may come sorted by class: taken evenly, not from the front.
             stride = max(1, len(self.pixels) // _WHITENED_FROM)
@@ -208,6 +215,42 @@ class Learner:
         if self.world.size > 1 and self.recipe.batch_norm == "synchronized":
             model = synchronized(model, self.arithmetic.device)
         return self.arithmetic.prepare(model).train()
+
+    def _normalized_together(self) -> set[int]:
+        """Give the numbers of images that batch norms of this recipe take statistics of."""
+        ranks = self.world.size if self.recipe.batch_norm == "local" else 1
+        images, batch_size = len(self.labels), self.recipe.batch_size
+        counts: set[int] = set()
+        for batch in filter(None, (min(images, batch_size), images % batch_size)):
+            share = batch / (self._part_count(batch) * ranks)
+            counts |= {math.floor(share), math.ceil(share)}
+        return counts
+
+    def _check_single_image(self, model: nn.Module) -> None:
+        # Torch's batch norm refuses a single value per channel, if need be in an epoch's last step.
+        try:
+            copy.deepcopy(model).train()(normalize(self.pixels[:1].cpu()))
+        except ValueError as error:
+            recipe = self.recipe
+            raise ConfigError(
+                f"batch_size={recipe.batch_size} and accumulation={recipe.accumulation} leave a "
+                f"single one of {len(self.labels)} training images to be normalized by itself, "
+                f"which {recipe.model.name} cannot do; choose another batch_size or accumulation"
+            ) from error
+
+    def _shared(self) -> nn.Module:
+        with warnings.catch_warnings():
+            # Its successor `forward_sync_buffers` is not in every torch that we support.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            network = DistributedDataParallel(self.trained, broadcast_buffers=False)
+        # After a process's first backward pass DDP lays out anew what ranks add up, and the sums
+        # of three or more round by their place. A pass that nothing is learned from comes first,
+        # so that a resumed training adds as an uninterrupted one.
+        with self.arithmetic.context():
+            logits = network.eval()(normalize(self.pixels[:1], self.arithmetic.memory_format))
+        torch.autograd.backward(logits.sum())
+        network.zero_grad(set_to_none=True)
+        return network.train()
 
     def _draws(self) -> Tensor:
         if self._table is None or self._table[0] != self.epoch:
@@ -230,13 +273,6 @@ def _hits(predictions: Tensor, targets: Tensor) -> Tensor:
     if targets.dim() == 1:
         return predictions == targets
     return targets.gather(1, predictions[:, None])
-
-
-def _shared(model: nn.Module) -> nn.Module:
-    with warnings.catch_warnings():
-        # Its successor `forward_sync_buffers` is not in every torch that we support.
-        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-        return DistributedDataParallel(model, broadcast_buffers=False)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

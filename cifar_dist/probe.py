@@ -40,7 +40,8 @@ def probe(recipe: Recipe, train: Images, device: torch.device) -> dict[str, Any]
 
 def _step_seconds(recipe: Recipe, train: Images, arithmetic: Arithmetic, batch: int) -> float:
     """Median seconds of a step; infinity if its loss is not finite."""
-    part = Images(train.pixels[: batch * (_STEPS + 1)], train.labels[: batch * (_STEPS + 1)])
+    images = batch * min(_STEPS + 1, len(train) // batch)
+    part = Images(train.pixels[:images], train.labels[:images])
     # Of the job's own steps, larger ones, there may be too few for a schedule of this length.
     few = {
         "batch_size": batch,

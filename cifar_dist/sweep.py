@@ -34,7 +34,8 @@ def start_sweep(store: Store, space: Space, title: str, facts: DataFacts, *, aga
         sweep.create(asked)
     elif sweep.finished is None:
         raise RefusedError(
-            f"sweep {name} was started before and is not finished; start it again with --fresh"
+            f"sweep {name} was started before and is not finished; start it again with --fresh "
+            "(in Python by fresh=True)"
         )
     return sweep
 

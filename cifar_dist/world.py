@@ -89,11 +89,12 @@ class SynchronizedBatchNorm(nn.Module):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: float) -> None:
-        if self.running_mean is None or self.running_var is None:
+        seen = self.num_batches_tracked
+        if self.running_mean is None or self.running_var is None or seen is None:
             return
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked += 1
-        share = 0.1 if self.momentum is None else self.momentum
+        seen += 1
+        # Without a momentum torch keeps the plain mean of all batches.
+        share = 1 / seen.item() if self.momentum is None else self.momentum
         unbiased = variance * (count / max(count - 1, 1))
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)

@@ -4,11 +4,9 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
-import cifar_dist
-from cifar_dist.config import dump_yaml, parse_job, parse_yaml
+from cifar_dist.config import dump_yaml, parse_job, parse_yaml, shipped_recipes
 from cifar_dist.errors import ConfigError
 from cifar_dist.search import shipped_spaces
 
@@ -25,15 +23,13 @@ TOKENS = [
     "{integer: [0, 9007199254740993]}", "{loguniform: [0, 1]}",
 ]  # fmt: skip
 
-_RECIPES = Path(cifar_dist.__file__).parent / "recipes"
-
 Mutation = Callable[[str, random.Random], str]
 
 
 def originals() -> list[tuple[str, str]]:
     """Give every file to begin with: the command that reads it, and its text."""
     spaces = [path.read_text("utf-8") for path in shipped_spaces().values()]
-    jobs = [path.read_text("utf-8") for path in sorted(_RECIPES.glob("*.yaml"))]
+    jobs = [path.read_text("utf-8") for path in shipped_recipes().values()]
     jobs.append(dump_yaml(parse_job(None).model_dump(mode="json")))
     return [("tune", text) for text in spaces] + [("train", text) for text in jobs]
 

@@ -115,7 +115,11 @@ def sweep_document(**changes: Any) -> TuneDocument:
     values: dict[str, Any] = {
         "sweep": "quickstart-0a1b2c3d",
         "store": "s3://bucket/results",
-        "space": {"trials": 3, "space": {"recipe.optimizer.lr": {"loguniform": [0.01, 1.0]}}},
+        "space": {
+            "trials": 3,
+            "asha": {"grace_epochs": 1, "reduction_factor": 3},
+            "space": {"recipe.optimizer.lr": {"loguniform": [0.01, 1.0]}},
+        },
         "job": JOB,
         "data": facts(),
         "provenance": provenance(),

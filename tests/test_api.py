@@ -117,7 +117,10 @@ def test_a_frame_has_a_row_per_epoch_and_per_trial() -> None:
     run = run_document()
     assert list(run.to_frame()["epoch"]) == [record.epoch for record in run.history]
     path = "recipe.optimizer.lr"
-    trials = [trial(0, "finished", 1), trial(1, "finished", 1, parameters={path: 0.5})]
+    trials = [
+        trial(0, "finished", 1, parameters={}),
+        trial(1, "finished", 1, parameters={path: 0.5}),
+    ]
     job = {"recipe": {"optimizer": {"lr": 0.25}}}
     frame = sweep_document(trials=trials, space={"space": {path: {}}}, job=job).to_frame()
     assert list(frame[path]) == [0.25, 0.5]

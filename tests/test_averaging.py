@@ -61,6 +61,11 @@ def test_an_exponential_average_every_few_steps_keeps_as_much_in_all() -> None:
     assert torch.allclose(averages[8], expected, atol=1e-5)
 
 
+def test_an_exponential_average_that_has_not_begun_is_the_weights_in_training() -> None:
+    averages, weights = followed(built("ema", every=5), 4)
+    assert all(torch.equal(*pair) for pair in zip(averages, weights, strict=True))
+
+
 def test_a_counter_is_taken_over_as_it_is() -> None:
     average, trained = net(), net()
     trained[1].num_batches_tracked += 7

@@ -103,6 +103,22 @@ def test_a_file_that_is_no_space_says_what_one_is(
     assert listed(folder) == ["my.yaml"]
 
 
+@pytest.mark.usefixtures("empty_cache")
+def test_an_empty_word_is_not_this_folder(program: Program, folder: Path) -> None:
+    for line in (["data", "prepare"], ["data", "stats"], ["train"], ["artifacts", "get"]):
+        check_refusal(program(*line, ""), "empty; give a value or leave it out")
+    assert listed(folder) == []
+
+
+@pytest.mark.parametrize("flags", [["{}.yaml"], ["--{}"], ["--epochs", "{}"], ["--lr-find",
+                         "--output", "{}.jpg"]])  # fmt: skip
+def test_an_endless_word_is_repeated_in_part(flags: list[str], program: Program) -> None:
+    ended = program("train", *(flag.format("a" * 5000) for flag in flags))
+    check_refusal(ended, "aaa … aaa|aaa…")
+    assert len(ended.err) < 700
+    assert ended.err.endswith(("give the path of a YAML file\n", "--help`)\n", "beside it\n"))
+
+
 def test_a_pipe_is_never_waited_for(program: Program, folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     check_refusal(program("train", "pipe"), "pipe: is not a regular file")

@@ -15,8 +15,9 @@ from cifar_dist.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_every_shipped_recipe_is_a_valid_job(name: str) -> None:
-    assert load_job(recipe_path(name)).recipe.epochs >= 1
+def test_every_shipped_recipe_is_a_job_that_is_called_as_its_model(name: str) -> None:
+    job = load_job(recipe_path(name))
+    assert (job.recipe.model.name, job.title) == (name, name.replace("_", "-"))
 
 
 def test_a_file_is_found_where_no_name_is_known(

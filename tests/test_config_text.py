@@ -75,8 +75,8 @@ def test_a_scalar_means_what_it_says(text: str, value: object) -> None:
         ("x" * 300_000, "job.yaml: larger than 262144 bytes"),
         ("? [a]\n: 1", "job.yaml:1: a key must be a plain word"),
         ("a: [1", "job.yaml:"),
-        ("\x00", "job.yaml: "),
-        ("a: \udcff", "job.yaml: "),
+        ("a: 1\n\x00", "job.yaml:2: "),
+        ("a: \udcff", "job.yaml:1: "),
         ("%YAML 9\n---\na", "job.yaml:1: "),
     ],
 )

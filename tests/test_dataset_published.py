@@ -14,7 +14,7 @@ from cifar_dist.dataset import Prepared, open_dataset, prepare, sources
 from cifar_dist.dataset import cache as caches
 from cifar_dist.dataset.published import push
 from cifar_dist.dataset.turns import turn
-from cifar_dist.errors import ConfigError, DamagedError, DataError, StoreError
+from cifar_dist.errors import DamagedError, DataError, StoreError
 from cifar_dist.store import Content, Store, open_store
 from cifar_dist.store.folder import FolderStore
 from tests.test_dataset import in_child
@@ -182,22 +182,20 @@ def test_a_manifest_that_lies_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("address", "error", "sentence"),
+    ("address", "sentence"),
     [
-        ("gs://bucket/x", ConfigError, "'gs:' is not a kind of store"),
-        ("S3://bucket/x", ConfigError, "'S3:' is not a kind of store"),
-        ("s3://", ConfigError, "a bucket is 3 to 63"),
-        ("s3://bucket/a#b", ConfigError, "query or fragment"),
-        ("s3://key:secret@bucket/x", ConfigError, r"s3://\*\*\*@bucket.*holds credentials"),
-        ("file://host/x", ConfigError, "a file URI is file:///"),
-        ("file:///nosuch/folder", DataError, "holds no dataset; publish one with"),
-        (f"file:///nosuch/datasets/{'0' * 32}", DataError, "holds no dataset '0{32}'"),
+        ("gs://bucket/x", "^data 'gs://bucket/x': 'gs:' is not a kind of store"),
+        ("S3://bucket/x", "'S3:' is not a kind of store"),
+        ("s3://", "^data 's3://': a bucket is 3 to 63"),
+        ("s3://bucket/a#b", "query or fragment"),
+        ("s3://key:secret@bucket/x", r"s3://\*\*\*@bucket.*holds credentials"),
+        ("file://host/x", "a file URI is file:///"),
+        ("file:///nosuch/folder", "holds no dataset; publish one with"),
+        (f"file:///nosuch/datasets/{'0' * 32}", "holds no dataset '0{32}'"),
     ],
 )
-def test_a_wrong_address_is_one_sentence(
-    address: str, error: type[Exception], sentence: str, tmp_path: Path
-) -> None:
-    with pytest.raises(error, match=sentence):
+def test_a_wrong_address_is_one_sentence(address: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=sentence):
         prepare(address, tmp_path / "node")
     assert not (tmp_path / "node").exists()
 

@@ -1,10 +1,12 @@
 """All that changes while training comes back from a checkpoint to the same bits."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cifar_dist import learner as module
 from cifar_dist.data import normalize, shard
@@ -111,6 +113,41 @@ def test_every_step_has_the_learning_rate_of_its_schedule_and_warm_up(name: str)
     for step in range(3 * STEPS):
         take_steps(learner, 1)
         assert learner.lr == pytest.approx(0.5 * factor(schedule, step, 3 * STEPS, STEPS))
+
+
+class Copies(TorchDispatchMode):
+    """Notes what makes a device's tensor of a CPU's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = call(*args, **(kwargs or {}))
+        given = [value for value in args if isinstance(value, Tensor)]
+        if isinstance(result, Tensor) and result.is_meta and not all(t.is_meta for t in given):
+            self.found.append(str(call))
+        return result
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"accumulation": 3, "averaging": {"name": "ema", "every": 1}},
+        *({"augmentation": [{"name": name}]} for name in ("cutout", "mixup", "translate", "hue")),
+    ],
+)
+def test_a_step_never_waits_for_its_device(changes: dict[str, Any]) -> None:
+    # Tensors without data: whatever asks for a number, or for a count, fails.
+    nowhere = Arithmetic("fp32", torch.device("meta"))
+    recipe = make_recipe(optimizer={"name": "muon"}, **changes)
+    learner = Learner(recipe, pictures(250), nowhere)
+    first, second, _ = learner.batches()
+    learner.advance(first)
+    with Copies() as copies:
+        learner.advance(second)
+    assert not copies.found
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])

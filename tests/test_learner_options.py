@@ -14,7 +14,7 @@ from cifar_dist.loop import epochs, evaluate
 from cifar_dist.models import MODELS
 from cifar_dist.optim import AVERAGINGS
 from cifar_dist.world import World
-from tests.tiny import make_learner, make_recipe, pictures, take_steps
+from tests.tiny import FP32, make_learner, make_recipe, pictures, take_steps
 
 STEPS = 3  # of an epoch: 250 images in batches of 100
 NORMS = {"name": "regularized_cnn"}
@@ -133,6 +133,24 @@ def test_batch_norm_sees_one_part_at_a_time() -> None:
     learner = make_learner(model=NORMS, accumulation=4)
     take_steps(learner, 1)
     assert learner.model.state_dict()["features.1.num_batches_tracked"] == 4
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "ranks"),
+    [
+        (201, {}, 1),
+        (200, {"accumulation": 100}, 1),
+        (1, {}, 1),
+        (203, {"batch_norm": "local"}, 2),
+    ],
+)
+def test_a_single_image_is_refused_before_training_where_it_cannot_be_normalized(
+    images: int, options: dict[str, Any], ranks: int
+) -> None:
+    recipe = make_recipe(model={"name": "resnet18_imagenet"}, **options)
+    with pytest.raises(ConfigError, match="choose another batch_size or accumulation"):
+        Learner(recipe, pictures(images), FP32, World(0, ranks))
+    take_steps(make_learner(images, model=NORMS, **options), 1)  # its maps are larger
 
 
 def test_a_long_gradient_is_scaled_down_to_its_limit() -> None:

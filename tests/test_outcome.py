@@ -108,6 +108,14 @@ def test_publishing_writes_a_report_and_the_result_that_ends_the_run(
     assert (document.images_per_second, document.train_seconds) == (1.0, 1.0)
 
 
+def test_without_event_files_none_are_named(
+    folder_store: Store, tiny_job: Job, facts: DataFacts
+) -> None:
+    job = patched(tiny_job, {"tensorboard": "off"})
+    document = publish_run(start(folder_store, job, facts), job, facts, RESULT, 1.0)
+    assert "tensorboard" not in document.artifacts
+
+
 def test_an_interrupted_run_stays_open(
     folder_store: Store, tiny_job: Job, facts: DataFacts
 ) -> None:
@@ -143,5 +151,6 @@ def test_every_artifact_of_a_result_lies_where_it_says(
     run = start(folder_store, job, facts)
     result = train_session(job, run, World(), _Nobody())
     document = publish_run(run, job, facts, result, 1.0)
-    assert set(document.artifacts) == {"job", "report", "checkpoint", "weights"}
+    found = {"job", "report", "checkpoint", "weights", "tensorboard"}
+    assert set(document.artifacts) == found
     assert all(Path(job.store, key).exists() for key in document.artifacts.values())

@@ -106,3 +106,9 @@ def test_a_probe_of_a_short_run_stays_within_its_schedule(
     changes = {"epochs": 1, "warmup_epochs": 0.9, "batch_size": 65_536}
     probe(make_recipe(precision="auto", schedule={"name": schedule}, **changes), pictures(20), CPU)
     assert set(seen) == {(True, True)}
+
+
+def test_a_probe_leaves_no_single_image_that_the_job_would_not_have() -> None:
+    recipe = make_recipe(model={"name": "dsc_net"}, batch_size=17)
+    seconds = module._step_seconds(recipe, pictures(17), Arithmetic("fp32", CPU), 8)
+    assert math.isfinite(seconds)

@@ -128,6 +128,27 @@ def test_the_trials_csv_has_a_column_per_setting_and_rung(sweep_files: dict[str,
     assert second["rung_3"] == ""
 
 
+def test_a_setting_that_is_null_differs_from_one_that_a_trial_does_not_have(
+    tmp_path: Path,
+) -> None:
+    job = {"recipe": {"clip": 5.0, "optimizer": {"name": "sgd"}}}
+    paths = ["recipe.clip", "recipe.optimizer", "recipe.patience"]
+    values = [None, {"name": "adam", "lr": 0.5}, 2]
+    trials = [
+        trial(0, "finished", 1, parameters={}),
+        trial(1, "finished", 1, parameters=dict(zip(paths, values, strict=True))),
+    ]
+    document = sweep_document(job=job, trials=trials, space={"space": dict.fromkeys(paths)})
+    written = write_sweep(document, tmp_path)
+    with written["trials.csv"].open(newline="") as file:
+        base, other = ([row[path] for path in paths] for row in csv.DictReader(file))
+    assert base == ["5.0", '{"name": "sgd"}', ""]
+    assert other == ["null", '{"name": "adam", "lr": 0.5}', "2"]
+    page = written["index.html"].read_text()
+    assert "<td>5</td><td>sgd</td><td>–</td>" in page
+    assert "<td>null</td><td>adam(lr=0.5)</td><td>2</td>" in page
+
+
 def test_results_say_what_they_come_from(run_files: dict[str, Path]) -> None:
     text = run_files["results.txt"].read_text()
     for origin in ("d" * 64, "5" * 64, "1" * 64, "abc1234", "seed        7", "sample"):
@@ -234,6 +255,8 @@ def test_a_lead_within_the_noise_is_called_that() -> None:
     text = " ".join(sweep_verdict(sweep_document(trials=trials)))
     assert "Its lead over trial 1 is 1.0 points, inside the noise of 30 validation images" in text
     assert "5 of 12 epochs were run, 58 % saved" in text
+    without = sweep_verdict(sweep_document(space={"asha": None}))
+    assert "Nothing was pruned, 1 failed: 5 epochs were run." in without
 
 
 def test_the_winner_is_ranked_first_and_trials_without_score_last() -> None:

@@ -78,6 +78,34 @@ def test_a_trials_table_marks_the_winner_and_explains_failures() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (0.123456, "0.1235"),
+        ([], "[]"),
+        ([32, 64, 80], "[32, 64, 80]"),
+        ({"name": "none"}, "none"),
+        ({"name": "sgd", "lr": 0.098765, "nesterov": False}, "sgd(lr=0.09877, nesterov=false)"),
+        ([{"name": "flip"}, {"name": "cutout", "size": 8}], "flip + cutout(size=8)"),
+        ({"name": "speednet", "widths": [8, 8, 8]}, "speednet(widths=[8, 8, 8])"),
+    ],
+)
+def test_a_setting_is_written_briefly(value: object, written: str) -> None:
+    assert formats.setting(value) == written
+
+
+def test_many_settings_go_on_in_rows_below_their_trial() -> None:
+    parameters = {f"recipe.setting{number}": {"name": "x" * 30} for number in range(9)}
+    trials = [trial(0, "finished", 1, parameters={}), trial(1, "pruned", 1, parameters=parameters)]
+    rows = tables.trials_table(sweep_document(trials=trials)).splitlines()[2:]
+    assert rows[0].endswith("the base job")
+    assert (rows[1].split()[0], len(rows)) == ("1", 6)
+    assert {row.index("setting") for row in rows[1:]} == {rows[0].index("the base job")}
+    assert max(map(len, rows)) <= 150
+
+
+@pytest.mark.parametrize(
     ("paths", "names"),
     [
         (["recipe.optimizer.name", "recipe.optimizer.lr"], ["optimizer", "lr"]),

@@ -66,6 +66,16 @@ def test_a_stored_space_reads_back_as_itself(name: str) -> None:
     assert Space.parse(space.model_dump(mode="json")) == space
 
 
+def test_a_retraining_that_some_winner_could_not_have_is_refused_beforehand() -> None:
+    names = {"recipe.schedule.name": {"choice": ["cosine", "plateau"]}}
+    space = Space.parse(plain({**names, "recipe.warmup_epochs": {"integer": [0, 3]}}))
+    space.check_retraining({"recipe.epochs": 4})
+    space.check_retraining({})
+    for path, value in (("recipe.epochs", 3), ("recipe.validation_fraction", 0.0)):
+        with pytest.raises(ConfigError, match="some trials could not be retrained: "):
+            space.check_retraining({path: value})
+
+
 def test_trial_0_is_the_base_job_itself() -> None:
     assert Space.parse(plain({LR: {"uniform": [0.1, 1]}})).proposal(0, seed=1) == {}
     assert Space.parse(grid({"recipe.epochs": {"integer": [1, 3]}})).proposal(0, seed=1) == {}

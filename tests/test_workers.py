@@ -1,5 +1,6 @@
 """Placement never changes what is learned: one, two and three processes train alike."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,29 @@ def weights_of_single_images(dataset: Dataset, world: World) -> dict[str, Tensor
     return learner.model.state_dict()
 
 
+def steps_whole_and_resumed(
+    dataset: Dataset, world: World, folder: Path
+) -> list[dict[str, Tensor]]:
+    """Take four steps in one go, then the last two of them again from a checkpoint."""
+    recipe = recipe_of("regularized_cnn").model_copy(update={"batch_size": 50, "epochs": 1})
+    whole, resumed = (Learner(recipe, dataset.train, FP32, world) for _ in range(2))
+    for step, batch in enumerate(islice(whole.batches(), 4)):
+        if step == 2 and world.is_chief:
+            whole.save(folder)
+        whole.advance(batch)
+    resumed.load(folder)
+    for batch in islice(resumed.batches(), 2):
+        resumed.advance(batch)
+    return [learner.trained.state_dict() for learner in (whole, resumed)]
+
+
 def act(world: World, folder: Path) -> dict[str, Any]:
     """Train every model as one rank, and give what it says of each epoch."""
     dataset = open_dataset("synthetic", **SPLIT)
     saved_at_first_tick(dataset, world, folder)
     found: dict[str, Any] = {model: trained(dataset, model, world) for model in MODELS}
     found["weights"] = weights_of_single_images(dataset, world)
+    found["steps"] = steps_whole_and_resumed(dataset, world, folder / "midway")
     return found | {"buffers": local_buffers(dataset, world)}
 
 
@@ -92,6 +110,7 @@ def alone(tiny_data: Dataset) -> dict[str, Any]:
 @pytest.fixture(scope="module", params=[2, 3])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(f"workers-{request.param}")
+    (folder / "midway").mkdir()
     (folder / "ranks").write_text(str(request.param))
     return folder
 
@@ -110,6 +129,13 @@ def test_more_workers_learn_the_same(
             for name in ("train_loss", "validation_loss", "train_accuracy"):
                 assert mine[name] == pytest.approx(expected[name], rel=1e-3), name
             assert mine["lr"] == expected["lr"]
+
+
+def test_several_workers_continue_to_the_same_bits(together: list[dict[str, Any]]) -> None:
+    for rank in together:
+        whole, resumed = rank["steps"]
+        for name, tensor in whole.items():
+            assert torch.equal(tensor, resumed[name]), name
 
 
 def test_parts_too_small_for_every_worker_add_up(

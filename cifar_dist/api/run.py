@@ -58,7 +58,8 @@ def check_ended(document: "TrainDocument") -> None:
     name = document.run
     if document.state == "interrupted":
         raise InterruptedRunError(
-            f"run {name} was interrupted and is committed; go on with `cifar-dist resume {name}`"
+            f"run {name} was interrupted and is committed; go on with `cifar-dist resume {name}`, "
+            "or in Python by resume=True"
         )
     if document.state == "failed":
         raise RunError(f"run {name} diverged: its loss is not finite; lower recipe.optimizer.lr")

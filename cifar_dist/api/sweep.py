@@ -34,6 +34,7 @@ def run_sweep(
     from cifar_dist.store import open_store
 
     patched(space.job, final)
+    space.check_retraining(final)
     store = open_store(space.job.store)
     space = space.changed({"store": store.uri}, None)
     find(space.job.recipe.data)

@@ -1,5 +1,6 @@
 """Rectangles that cover a part of an image."""
 
+import functools
 import math
 from typing import Annotated, Literal
 
@@ -43,6 +44,7 @@ def filled(images: Tensor, mask: Tensor, content: Tensor) -> Tensor:
     return images + mask * (content - images)
 
 
+@functools.lru_cache
 def mean_color(device: torch.device) -> Tensor:
     """Give the mean color as uint8 [3, 1, 1]."""
     return torch.tensor(MEAN_COLOR, dtype=torch.uint8, device=device).view(3, 1, 1)

@@ -35,7 +35,7 @@ class SymmetricBeta:
 
     def __call__(self, draws: Tensor) -> Tensor:
         """Give the quantiles at draws from [0, 1): fp32 of the same shape."""
-        t = self._t.to(draws.device)
+        self._t = t = self._t.to(draws.device)  # kept, as a copy waits for a device
         place = (1 - (2 * draws.double() - 1).abs()) * _CELLS
         cell = place.long().clamp(max=_CELLS - 1)
         x = torch.lerp(t[cell], t[cell + 1], place - cell) ** (1 / self._alpha)

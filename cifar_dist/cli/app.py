@@ -18,6 +18,7 @@ from cifar_dist.errors import CifarDistError, StoreError
 from cifar_dist.problems import shown
 
 _LINES = 20  # problems that are told at once
+_HEAD, _TAIL = 400, 200  # characters of a longer line: what is wrong, and what to do
 
 # Typer brings its own copy of click or uses the installed one; this is the root of either.
 _ClickError: Any = typer.BadParameter.__mro__[2]
@@ -78,7 +79,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     logs.configure(logging.DEBUG if debug else logging.INFO)
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="cifar-dist", standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the one place that turns any error into a code
         if debug:
             traceback.print_exc()
@@ -141,9 +142,14 @@ def _complain(message: str) -> None:
     lines = message.splitlines()
     if len(lines) > _LINES:
         lines[_LINES:] = [f"… and {len(lines) - _LINES} more like these"]
-    text = "\n".join(lines)
+    text = "\n".join(map(_clipped, lines))
     printable = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
     print(f"cifar-dist: {printable}", file=sys.stderr)
+
+
+def _clipped(line: str) -> str:
+    is_long = len(line) > _HEAD + _TAIL
+    return f"{line[:_HEAD]} … {line[-_TAIL:]}" if is_long else line
 
 
 def _open_streams() -> None:

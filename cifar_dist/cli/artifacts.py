@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cifar_dist.cli import completion, options
+from cifar_dist.cli.commands import add
 from cifar_dist.cli.output import emit
 from cifar_dist.errors import DamagedError
 
@@ -18,27 +19,23 @@ MaybeId = Annotated[
     typer.Argument(metavar="ID", help="A run or sweep.", autocompletion=completion.runs),
 ]
 Folder = Annotated[
-    Path | None, typer.Option("--output", help="Folder to fetch into; ID by default.")
+    Path | None,
+    typer.Option("--output", metavar="FOLDER", help="Folder to fetch into; ID by default."),
 ]
-Which = Annotated[str, typer.Option("--checkpoint", help="best, latest or the name of a pin.")]
-
-
-_LS = options.examples("artifacts ls", "artifacts ls speednet-1a2b3c4d --store s3://my-bucket/team")
-_BEST = options.examples("artifacts best speednet-1a2b3c4d --json")
-_GET = options.examples(
-    "artifacts get speednet-1a2b3c4d",
-    "artifacts get quickstart-1a2b3c4d --checkpoint latest --output winner",
-)
-_VERIFY = options.examples("artifacts verify speednet-1a2b3c4d")
+Which = Annotated[
+    str,
+    typer.Option("--checkpoint", metavar="NAME", help="best, latest or the name of a pin."),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="What the store holds: list, fetch, verify.", no_args_is_help=True)
-    group.command("ls", epilog=_LS)(_ls)
-    group.command("best", epilog=_BEST)(_best)
-    group.command("get", epilog=_GET)(_get)
-    group.command("verify", epilog=_VERIFY)(_verify)
+    run, kept = "speednet-1a2b3c4d", "quickstart-1a2b3c4d --checkpoint latest --output winner"
+    add(group, "ls", _ls, "artifacts ls", f"artifacts ls {run} --store s3://my-bucket/team")
+    add(group, "best", _best, f"artifacts best {run} --json")
+    add(group, "get", _get, f"artifacts get {run}", f"artifacts get {kept}")
+    add(group, "verify", _verify, f"artifacts verify {run}")
     app.add_typer(group, name="artifacts")
 
 
@@ -48,7 +45,7 @@ def _ls(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """List runs and sweeps with their state, or every object of one of them.
+    """List runs and sweeps with their state, or the objects of one.
 
     An object of a checkpoint or a report comes with the SHA-256 that its manifest records.
     """
@@ -72,9 +69,9 @@ def _best(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Name the files of the best checkpoint, the one with the lowest validation loss.
+    """Name the files of the best checkpoint.
 
-    Of a sweep, these are the winner's.
+    It is the one with the lowest validation loss; of a sweep, the winner's.
     """
     from cifar_dist.runs import best_files
 
@@ -109,7 +106,7 @@ def _verify(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Read every byte that a manifest promises and compare it with its SHA-256.
+    """Compare every byte that a manifest promises with its SHA-256.
 
     Each object is intact, damaged or missing; unless all are intact, the exit code is 5.
     """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cifar_dist.cli import options
+from cifar_dist.cli.commands import add
 from cifar_dist.cli.output import check_free, emit
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import shown
@@ -24,9 +25,20 @@ Archive = Annotated[
 ]
 Download = Annotated[bool, typer.Option("--download", help="Fetch it from its official address.")]
 Uri = Annotated[str, typer.Argument(metavar="URI", help="s3://bucket/prefix or file:///folder.")]
-Output = Annotated[Path, typer.Option("--output", help="PNG file to write.")]
-Fraction = Annotated[float, typer.Option("--validation-fraction", min=0, max=0.5)]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the split.")]
+Output = Annotated[Path, typer.Option("--output", metavar="PNG", help="File to write.")]
+Fraction = Annotated[
+    float,
+    typer.Option(
+        "--validation-fraction",
+        metavar="SHARE",
+        min=0,
+        max=0.5,
+        help="Share of each class held out for validation.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the split.")
+]
 
 
 # The report that CIFAR-10's page asks to cite; the page names no license.
@@ -38,15 +50,11 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         help="Image sources: prepare, publish, measure, look at.", no_args_is_help=True
     )
-    group.command("prepare", epilog=_example("prepare cifar10 --download"))(_prepare)
-    group.command("push", epilog=_example("push cifar10 s3://bucket/team"))(_push)
-    group.command("stats", epilog=_example("stats cifar10 --json"))(_stats)
-    group.command("show", epilog=_example("show sample --output sheet.png"))(_show)
+    add(group, "prepare", _prepare, "data prepare cifar10 --download")
+    add(group, "push", _push, "data push cifar10 s3://my-bucket/team")
+    add(group, "stats", _stats, "data stats cifar10 --json")
+    add(group, "show", _show, "data show sample --output sheet.png")
     app.add_typer(group, name="data")
-
-
-def _example(arguments: str) -> str:
-    return options.examples(f"data {arguments}")
 
 
 def _prepare(

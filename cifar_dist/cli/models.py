@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cifar_dist.cli import completion, options
+from cifar_dist.cli.commands import add
 from cifar_dist.cli.output import emit
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, shown
@@ -20,13 +21,13 @@ Show = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="The zoo of architectures.", no_args_is_help=True)
-    group.command("list", epilog=options.examples("models list", "models list --json"))(_list)
-    group.command("show", epilog=options.examples("models show resnet18_cam"))(_show)
+    add(group, "list", _list, "models list", "models list --json")
+    add(group, "show", _show, "models show resnet18_cam")
     app.add_typer(group, name="models")
 
 
 def _list(json: options.Json = False, debug: options.Debug = False) -> None:
-    """List the architectures with their parameters and multiply-accumulates.
+    """List the architectures with parameters and multiply-accumulates.
 
     Each is a value of `train --model`; its options can be set with `--set recipe.model.OPTION=…`.
     """

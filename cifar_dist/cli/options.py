@@ -1,7 +1,5 @@
 """Flags that several commands share, and the job that they make."""
 
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -76,23 +74,6 @@ FIELDS = {
 """Parameters of a command that are fields of a job, by their name."""
 
 
-def examples(*lines: str) -> str:
-    """Write the end of a command's help."""
-    return "\n".join(["\b", "Examples:", *(f"  cifar-dist {line}" for line in lines)])
-
-
-def job_file(name: str) -> Path:
-    """Find a job by its recipe's shipped name or as a file. Raises ConfigError."""
-    from cifar_dist.config import recipe_path, shipped_recipes
-
-    path = Path(name)
-    if name not in shipped_recipes():
-        with suppress(OSError, ValueError):  # no text that can be a path
-            if path.suffix or path.exists():
-                return path  # whoever reads it says what is wrong with it
-    return recipe_path(name)
-
-
 def overrides(command: typer.Context) -> dict[str, Any]:
     """Join the flags that were given with `--set`. Raises ConfigError on a path given twice."""
     from cifar_dist.config import assigned
@@ -109,7 +90,7 @@ def overrides(command: typer.Context) -> dict[str, Any]:
 
 def job_from(file: str | None, command: typer.Context) -> "Job":
     """Build the job of a command line: defaults, then the file, then flags and `--set`."""
-    from cifar_dist.config import load_job, parse_job, patched
+    from cifar_dist.config import load_job, parse_job, patched, recipe_path
 
-    job = parse_job(None) if file is None else load_job(job_file(file))
+    job = parse_job(None) if file is None else load_job(recipe_path(file))
     return patched(job, overrides(command))

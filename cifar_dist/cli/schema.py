@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cifar_dist.cli import completion, options
+from cifar_dist.cli.commands import add
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, shown
 
@@ -21,11 +22,11 @@ Name = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("schema", epilog=options.examples("schema job", "schema train"))(_schema)
+    add(app, "schema", _schema, "schema job", "schema train")
 
 
 def _schema(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
-    """Print the JSON Schema of a job, of its components, or of a result document.
+    """Print the JSON Schema of a job, its components or a document.
 
     A document is what a command prints with --json; `job` is what a YAML file of `train` holds.
     """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cifar_dist.cli import completion, options
+from cifar_dist.cli.commands import add
 from cifar_dist.cli.lr_find import DEFAULT_OUTPUT, find_lr
 from cifar_dist.cli.output import emit
 from cifar_dist.cli.terminal import Terminal
@@ -28,6 +29,10 @@ BatchSize = Annotated[
 Lr = Annotated[
     float | None, typer.Option("--lr", metavar="RATE", help="The optimizer's learning rate.")
 ]
+Unfinished = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="A run of `artifacts ls`.", autocompletion=completion.runs),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run if it was started.")]
 LrFind = Annotated[
     bool, typer.Option("--lr-find", help="Only look for a learning rate, in this process.")
@@ -39,20 +44,19 @@ Output = Annotated[
     ),
 ]
 
-_TRAIN = options.examples(
+_TRAIN = (
     "train",
     "train resnet18_cam --data cifar10 --store s3://my-bucket/team",
     "train --model lenet5 --epochs 20 --lr 0.002 --set recipe.optimizer.name=adam",
     "train job.yaml --workers 2 --json",
     "train --model lenet5 --lr-find",
 )
-_RESUME = options.examples("resume speednet-1a2b3c4d", "resume speednet-1a2b3c4d --workers 2")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("train", epilog=_TRAIN)(_train)
-    app.command("resume", epilog=_RESUME)(_resume)
+    add(app, "train", _train, *_TRAIN)
+    add(app, "resume", _resume, "resume speednet-1a2b3c4d", "resume speednet-1a2b3c4d --workers 2")
 
 
 def _train(
@@ -75,7 +79,7 @@ def _train(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train one classifier; its checkpoints and its report lie in the store.
+    """Train one classifier. Its checkpoints and its report lie in the store.
 
     A job is its recipe, and each flag changes one of its fields. Without workers it trains in
     this process, else by Ray Train on as many; the result is the same. Asked again, a finished
@@ -95,13 +99,13 @@ def _train(
 
 
 def _resume(
-    name: options.Id,
+    name: Unfinished,
     store: options.Store = None,
     workers: options.Workers = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Continue a run that was interrupted, from its newest intact checkpoint.
+    """Continue a run from its newest intact checkpoint.
 
     The stored job is the truth: nothing but the count of workers can be changed, and the images
     must be the same. A finished run prints its result.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cifar_dist.cli import completion, options
+from cifar_dist.cli.commands import add
 from cifar_dist.cli.output import emit
 from cifar_dist.cli.preview import preview, preview_table
 from cifar_dist.cli.terminal import Terminal
@@ -38,12 +39,14 @@ Workers = Annotated[
 ]
 FinalEpochs = Annotated[
     int | None,
-    typer.Option("--final-epochs", metavar="N", help="Retrain the winner for this long."),
+    typer.Option("--final-epochs", metavar="N", help="Retrain the winner for N epochs."),
 ]
-Refit = Annotated[bool, typer.Option("--refit", help="Retrain it on validation images, too.")]
+Refit = Annotated[
+    bool, typer.Option("--refit", help="Retrain the winner on the validation images, too.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be tried.")]
 
-_EXAMPLES = options.examples(
+_EXAMPLES = (
     "tune",
     "tune dropout --trials 12 --max-seconds 3600 --concurrency 2",
     "tune learning_rate --data cifar10 --store s3://my-bucket/team --final-epochs 40 --refit",
@@ -53,7 +56,7 @@ _EXAMPLES = options.examples(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("tune", epilog=_EXAMPLES)(_tune)
+    add(app, "tune", _tune, *_EXAMPLES)
 
 
 def _tune(
@@ -76,7 +79,7 @@ def _tune(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Search a space with ASHA; the winner by validation is tested once and kept.
+    """Search a space with ASHA. The winner by validation is tested once and kept.
 
     Trial 0 is the base job itself. The flags change that job; the space says what varies around
     it. Trials run on a local Ray, or on the cluster that RAY_ADDRESS names. Asked again, a

@@ -38,9 +38,10 @@ def _found(name: str, known: dict[str, Path], kind: str) -> Path:
     if name in known:
         return known[name]
     path = Path(name)
+    # Whoever reads it says what is wrong with it.
     if path.suffix or len(path.parts) > 1:
-        return path  # what looks like a file is said to be missing where it is read
+        return path
     with suppress(OSError, ValueError):  # a name too long for a file, or with a null byte
-        if path.is_file():
+        if name and path.exists():
             return path
     raise ConfigError(f"{shown(name)}: neither a file nor a shipped {kind}; {nearest(name, known)}")

@@ -82,13 +82,21 @@ def _read(text: str, where: str) -> YamlFile:
         documents = [reader.value(next(reader.events), "", 0) for event in reader.events
                      if isinstance(event, yaml.DocumentStartEvent)]  # fmt: skip
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", "not YAML")
-        raise ConfigError(f"{where}{line}: {problem}; fix the YAML there") from error
+        place = f"{where}:{_line(error, text)}"
+        raise ConfigError(f"{place}: {problem}; fix the YAML there") from error
     if len(documents) > 1:
         raise ConfigError(f"{where}: holds {len(documents)} documents; keep one")
     return YamlFile(where, documents[0] if documents else None, reader.lines)
+
+
+def _line(error: yaml.YAMLError | UnicodeEncodeError, text: str) -> int:
+    if isinstance(error, UnicodeEncodeError):
+        return text.count("\n", 0, error.start) + 1
+    if isinstance(error, yaml.reader.ReaderError):  # libyaml counts bytes
+        return text.encode().count(b"\n", 0, error.position) + 1
+    mark = getattr(error, "problem_mark", None)
+    return mark.line + 1 if mark else 1
 
 
 def dump_yaml(data: object) -> str:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from cifar_dist.dataset import cache as caches
 from cifar_dist.dataset.arrays import ARRAYS, Arrays, file_name, load
 from cifar_dist.documents import DataOrigin, Document
-from cifar_dist.errors import DamagedError, DataError
+from cifar_dist.errors import ConfigError, DamagedError, DataError
 from cifar_dist.problems import shown
 from cifar_dist.store import Content, MissingError, Store, open_store
 
@@ -50,7 +50,7 @@ def find(address: str, root: Path) -> caches.Source:
     StoreError while the store is out of reach.
     """
     named = _NAMED.fullmatch(address)
-    store = open_store(named["store"] if named else address)
+    store = _opened(named["store"] if named else address)
     identifier = named["id"] if named else _only(store)
     source = caches.Source("store", identifier, lambda: _fetched(store, identifier, root))
     if not caches.entry(source, root).is_dir():
@@ -77,6 +77,16 @@ def push(arrays: Arrays, folder: Path, uri: str) -> str:
         store.claim(_key(identifier, _MANIFEST), _described(arrays, sent))
     _manifest(store, identifier)
     return f"{store.uri}/{_FOLDER}/{identifier}"
+
+
+def _opened(address: str) -> Store:
+    try:
+        return open_store(address)
+    except ConfigError as error:
+        what = str(error)
+        if not what.startswith("store="):
+            raise
+        raise DataError(f"data {what.removeprefix('store=')}") from error
 
 
 def _described(arrays: Arrays, sent: dict[str, Content]) -> bytes:

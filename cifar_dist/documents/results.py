@@ -1,6 +1,7 @@
 """What a run and a sweep came to."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -195,23 +196,27 @@ class TuneDocument(Document):
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
+    def settings(self, trial: TrialRow) -> dict[str, Any]:
+        """Give a trial's values at the paths that were searched, as far as it has them."""
+        found: dict[str, Any] = {}
+        # Trial 0 is the base job itself.
+        for path in self.space.get("space", ()) if trial.trial == 0 else ():
+            with suppress(LookupError, TypeError, ValueError):
+                found[path] = _at(self.job, path)
+        return found | trial.parameters
+
     def to_frame(self) -> Any:
         """Give the trials as a pandas DataFrame, with a column for each path that was searched."""
         return frame([self._row(trial) for trial in self.trials])
 
     def _row(self, trial: TrialRow) -> dict[str, Any]:
+        settings = self.settings(trial)
         row = trial.model_dump(exclude={"parameters", "rungs", "history"})
-        for path in self.space["space"]:
-            # Trial 0 is the base job itself.
-            row[path] = trial.parameters.get(path) if trial.trial else _at(self.job, path)
-        return row
+        return row | {path: settings.get(path) for path in self.space.get("space", ())}
 
 
 def _at(job: dict[str, Any], path: str) -> Any:
     value: Any = job
     for part in path.split("."):
-        if isinstance(value, list):
-            value = value[int(part)] if part.isdecimal() and int(part) < len(value) else None
-        else:
-            value = value.get(part) if isinstance(value, dict) else None
+        value = value[int(part)] if isinstance(value, list) else value[part]
     return value

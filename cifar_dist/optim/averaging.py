@@ -60,7 +60,9 @@ def ema(decay: Decay = 0.99, every: Every = 5) -> Averaging:
     """
 
     def average(pair: Pair, step: int) -> None:
-        if step % every == 0:
+        if step < every:  # a run that ends here has learned, too
+            pair.approach(1.0)
+        elif step % every == 0:
             pair.approach(1 - min(decay, (1 + step) / (10 + step)) ** every)
 
     return average

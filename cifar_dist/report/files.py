@@ -55,7 +55,7 @@ def write_sweep(document: TuneDocument, folder: Path) -> dict[str, Path]:
         texts["best.yaml"] = dump_yaml(document.best_job)
     written = _written(texts, folder)
     rungs = sorted({rung.epoch for trial in document.trials for rung in trial.rungs})
-    settings = sorted({path for trial in document.trials for path in trial.parameters})
+    settings = sorted({path for trial in document.trials for path in document.settings(trial)})
     columns = [*_TRIAL_COLUMNS, *(f"rung_{epoch}" for epoch in rungs), *settings]
     written["trials.csv"] = _csv(folder / "trials.csv", columns, _trial_rows(document))
     return written | {"curves.png": _curves(document, folder)}
@@ -65,7 +65,9 @@ def _trial_rows(document: TuneDocument) -> Iterable[dict[str, Any]]:
     for trial in document.trials:
         values = trial.model_dump(include=set(_TRIAL_COLUMNS))
         rungs = {f"rung_{rung.epoch}": rung.value for rung in trial.rungs}
-        yield {**values, **rungs, **trial.parameters}
+        # An empty cell is a setting that the trial does not have.
+        settings = {k: "null" if v is None else v for k, v in document.settings(trial).items()}
+        yield {**values, **rungs, **settings}
 
 
 def _json(document: Document) -> str:

@@ -52,11 +52,19 @@ def size(number: int) -> str:
 
 
 def setting(value: object) -> str:
-    """Write a value of a job: floats to four figures, lists and mappings as JSON."""
+    """Write a value of a job: floats to four figures, components as `flip + cutout(size=8)`."""
     if isinstance(value, str):
         return value
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Mapping) and "name" in value:
+        options = [f"{key}={setting(item)}" for key, item in value.items() if key != "name"]
+        name = setting(value["name"])
+        return f"{name}({', '.join(options)})" if options else name
+    if isinstance(value, list | tuple):
+        are_components = value and all(isinstance(item, Mapping) for item in value)
+        items = map(setting, value)
+        return " + ".join(items) if are_components else f"[{', '.join(items)}]"
     return json.dumps(value, default=str)
 
 

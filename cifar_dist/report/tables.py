@@ -1,6 +1,7 @@
 """The text tables of the command line and of results.txt: plain, aligned, safe for a terminal."""
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 
 from cifar_dist.documents import (
     ArtifactsDocument,
@@ -29,6 +30,8 @@ from cifar_dist.report.formats import (
 )
 
 _WIDTH = 64  # of a layer table, as torchsummary prints it
+_LINE_WIDTH = 100
+_SETTINGS_WIDTH = 96  # five settings beside the rest of a trial's row
 _CHANNELS = ("red", "green", "blue")
 
 
@@ -82,7 +85,7 @@ def trials_table(document: TuneDocument) -> str:
     header = ["trial", "state", "epochs", "best", "accuracy", "loss", "settings"]
     names = setting_names(document)
     rows = [_trial_row(trial, names, document.best) for trial in document.trials]
-    body = _table(header, rows, left=(0, 1, 6))
+    body = _table(header, _continued(rows), left=(0, 1, 6))
     failed = [trial for trial in document.trials if trial.state == "failed"]
     lines = [f"trial {t.trial} failed: {_printable(t.reason or 'no reason given')}" for t in failed]
     return "\n".join([body, *lines])
@@ -91,16 +94,14 @@ def trials_table(document: TuneDocument) -> str:
 def preview_table(document: PreviewDocument) -> str:
     """What a sweep would try: how much there is, and its first trials."""
     names = setting_names(document)
-    rows = [
-        [str(trial.trial), _settings(trial, names) or "the base job"] for trial in document.trials
-    ]
+    rows = [[str(trial.trial), _settings(trial, names)] for trial in document.trials]
     endless = "any number, as ranges are continuous"
     size = endless if document.grid_size is None else thousands(document.grid_size)
     lines = [
-        f"{document.name}: {_printable(document.description)}",
+        textwrap.fill(f"{document.name}: {_printable(document.description)}", _LINE_WIDTH),
         f"{counted(document.count, 'trial')} by {document.sampler} sampling; "
         f"configurations in the space: {size}",
-        _table(["trial", "settings"], rows, left=(0, 1)),
+        _table(["trial", "settings"], _continued(rows), left=(0, 1)),
     ]
     if document.count > len(rows):
         lines.append(f"… and {thousands(document.count - len(rows))} more")
@@ -207,7 +208,16 @@ def _trial_row(trial: TrialRow, names: dict[str, str], best: int | None) -> list
 
 def _settings(trial: TrialRow | ProposedTrial, names: dict[str, str]) -> str:
     pairs = trial.parameters.items()
-    return " ".join(f"{names[path]}={setting(value)}" for path, value in pairs)
+    return " ".join(f"{names[path]}={setting(value)}" for path, value in pairs) or "the base job"
+
+
+def _continued(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Break a long last cell and continue it in rows of its own."""
+    for *others, last in rows:
+        lines = textwrap.wrap(last, _SETTINGS_WIDTH, break_long_words=False, break_on_hyphens=False)
+        for line in lines or [""]:
+            yield [*others, line]
+            others = [""] * len(others)
 
 
 def _channel_rows(split: SplitStatistics) -> list[list[str]]:

@@ -43,7 +43,12 @@ def sweep_verdict(document: TuneDocument) -> list[str]:
         f"{percent(winner.validation_accuracy)}{_tested(document)}."
     ]
     cost = document.cost
-    if cost.epochs_without_pruning:
+    if not document.space.get("asha"):
+        sentences.append(
+            f"Nothing was pruned, {document.failed} failed: "
+            f"{counted(cost.epochs_run, 'epoch')} were run."
+        )
+    elif cost.epochs_without_pruning:
         saved = 1 - cost.epochs_run / cost.epochs_without_pruning
         sentences.append(
             f"ASHA pruned {counted(document.pruned, 'trial')}, {document.failed} failed: "

@@ -1,9 +1,9 @@
 """What is wrong with a space whose fields alone are right, a sentence each."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cifar_dist.config import patched
 from cifar_dist.errors import ConfigError
@@ -29,7 +29,7 @@ def problems(space: "Space") -> Iterator[str]:
         found += str(error).splitlines()
     if not found:
         found = [*_sampler_problems(space), *_dead(tree)]
-    yield from found or _corners(space)
+    yield from found or corner_problems(space, {})
 
 
 def _job_problems(space: "Space") -> Iterator[str]:
@@ -90,12 +90,17 @@ def _contexts(tree: Tree, variable: Variable) -> list[Picks]:
     return [picks for picks, _ in found if variable.is_active(picks)]
 
 
-def _corners(space: "Space") -> list[str]:
-    """Try both ends of each parameter in its contexts, beside all others' low and high ends."""
+def corner_problems(space: "Space", changes: Mapping[str, Any]) -> list[str]:
+    """Try both ends of each parameter in its contexts, beside all others' low and high ends.
+
+    `changes` are made to each of these jobs afterwards.
+    """
     found: dict[str, str] = {}
     for picks in _scenarios(space.tree):
         try:
-            patched(space.job, space.tree.overrides(picks))
+            job = patched(space.job, space.tree.overrides(picks))
+            if changes:
+                patched(job, changes)
         except ConfigError as error:
             for line in str(error).splitlines():
                 sentence, context = _blamed(space.tree, picks, line)

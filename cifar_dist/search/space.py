@@ -21,7 +21,7 @@ from cifar_dist.config import (
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, sentences, shown
 from cifar_dist.search import tpe
-from cifar_dist.search.checks import MAX_TRIALS, problems
+from cifar_dist.search.checks import MAX_TRIALS, corner_problems, problems
 from cifar_dist.search.grammar import grown
 from cifar_dist.search.parameters import FIELDS, Parameter
 from cifar_dist.search.samplers import Draws, Observation, fresh
@@ -110,6 +110,16 @@ class Space(_Closed):
         job = patched(self.job, overrides).model_dump(mode="json")
         data = {**self.model_dump(mode="json"), "job": job}
         return Space.parse(data if trials is None else {**data, "trials": trials})
+
+    def check_retraining(self, changes: Mapping[str, Any]) -> None:
+        """Raise ConfigError if some trial, should it win, could not be trained with these changes.
+
+        They are made to the trial's job.
+        """
+        found = corner_problems(self, changes) if changes else []
+        if found:
+            lines = [f"some trials could not be retrained: {line}" for line in found]
+            raise ConfigError("\n".join(lines))
 
     @cached_property
     def tree(self) -> Tree:
