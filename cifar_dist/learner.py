@@ -243,6 +243,9 @@ class Learner:
             # Its successor `forward_sync_buffers` is not in every torch that we support.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             network = DistributedDataParallel(self.trained, broadcast_buffers=False)
+        return self._settled(network)
+
+    def _settled(self, network: nn.Module) -> nn.Module:
         # After a process's first backward pass DDP lays out anew what ranks add up, and the sums
         # of three or more round by their place. A pass that nothing is learned from comes first,
         # so that a resumed training adds as an uninterrupted one.
