@@ -4,8 +4,9 @@ import logging
 
 import pytest
 
+from cifar_dist.cluster import slots as slots_module
 from cifar_dist.cluster.connection import Cluster
-from cifar_dist.cluster.slots import slots_for
+from cifar_dist.cluster.slots import check_here, slots_for
 from cifar_dist.config import Placement
 from cifar_dist.errors import DeviceError, RunError
 
@@ -67,3 +68,16 @@ def test_a_concurrency_that_does_not_fit_is_lowered_and_logged(
     with caplog.at_level(logging.WARNING):
         assert slots_for(Placement(workers=2, concurrency=9), LAPTOP).count == 4
     assert "from=9 to=4" in caplog.text
+
+
+def test_this_machine_is_asked_before_anything_begins_unless_a_cluster_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slots_module, "owned_cpus", lambda: 2)
+    monkeypatch.setattr(slots_module, "usable_gpus", lambda: 0)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    check_here(Placement(workers=2))
+    with pytest.raises(DeviceError, match="needs 64 CPUs but the cluster has 2"):
+        check_here(Placement(workers=64))
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    check_here(Placement(workers=64))

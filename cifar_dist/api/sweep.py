@@ -43,6 +43,10 @@ def run_sweep(
     from cifar_dist.sweep import start_sweep
 
     check_device(space.job.placement)
+
+    from cifar_dist.cluster.slots import check_here
+
+    check_here(space.job.placement)
     facts = recipe_data(space.job).facts()
     sweep = start_sweep(store, space, space.job.title, facts, again=again)
     return _finished(sweep, space, final, follower)

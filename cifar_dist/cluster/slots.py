@@ -1,11 +1,14 @@
 """How many trials run at once, and what each of them reserves."""
 
 import logging
+import os
 from dataclasses import dataclass
 
 from cifar_dist.cluster.connection import Cluster, require
 from cifar_dist.config import Placement
 from cifar_dist.errors import DeviceError, RunError
+from cifar_dist.machine import owned_cpus
+from cifar_dist.session import usable_gpus
 
 log = logging.getLogger(__name__)
 
@@ -61,3 +64,10 @@ def slots_for(placement: Placement, cluster: Cluster) -> Slots:
         log.warning("concurrency lowered from=%d to=%d, what the cluster holds", asked, count)
     chosen = {"workers": workers, "cpus_per_worker": cpus, "gpus_per_worker": gpus}
     return Slots(min(asked, count), placement.model_copy(update=chosen))
+
+
+def check_here(placement: Placement) -> None:
+    """Raise DeviceError if no trial fits on this machine; a named cluster looks at its own."""
+    if "RAY_ADDRESS" not in os.environ:
+        here = Cluster(((owned_cpus(), usable_gpus()),), dashboard="starts with the cluster")
+        slots_for(placement.model_copy(update={"concurrency": None}), here)
