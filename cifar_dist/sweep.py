@@ -20,8 +20,8 @@ from cifar_dist.store import Store
 from cifar_dist.world import World
 
 
-def start_sweep(store: Store, space: Space, title: str, facts: DataFacts, *, again: bool) -> Sweep:
-    """Find or create the sweep of a space; a finished one is given back as it is.
+def find_sweep(store: Store, space: Space, title: str, facts: DataFacts, *, again: bool) -> Sweep:
+    """Find the sweep of a space, a finished one or one that does not exist yet.
 
     Raises RefusedError for an unfinished one unless `again`.
     """
@@ -30,9 +30,7 @@ def start_sweep(store: Store, space: Space, title: str, facts: DataFacts, *, aga
     sweep = Sweep(store, f"sweeps/{name}")
     if again and sweep.exists:
         sweep = Sweep(store, f"sweeps/{fresh(store, 'sweeps', name)}")
-    if not sweep.exists:
-        sweep.create(asked)
-    elif sweep.finished is None:
+    if sweep.exists and sweep.finished is None:
         raise RefusedError(
             f"sweep {name} was started before and is not finished; start it again with --fresh "
             "(in Python by fresh=True)"

@@ -1,29 +1,20 @@
 """The book of a sweep: every trial it heard of ends in a row, and the ledger says the same."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cifar_dist.cluster.book import Book
-from cifar_dist.documents import TrialRow
 from cifar_dist.errors import RefusedError
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.store import open_store
 from cifar_dist.sweep import observations
 from tests.tiny import a_record
+from tests.watchers import Silent
 
 LR = "recipe.optimizer.lr"
 pytestmark = pytest.mark.filterwarnings("default")
-
-
-class _Silent:
-    def located(self, dashboard: str | None) -> None:
-        pass
-
-    def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
-        pass
 
 
 class _Trial:
@@ -44,7 +35,7 @@ def sweep(tmp_path: Path) -> Sweep:
 
 @pytest.fixture
 def book(sweep: Sweep) -> Book:
-    made = Book(3, [1], Ledger(sweep, sweep.claim_attempt()), _Silent())
+    made = Book(3, [1], Ledger(sweep, sweep.claim_attempt()), Silent())
     for number, overrides in enumerate([{}, {LR: 0.1}, {LR: 0.2}]):
         made.begin(number, overrides)
     return made

@@ -1,7 +1,6 @@
 """Trials on several workers: the rows of a lone worker's, warm workers, and nothing left behind."""
 
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,10 +18,11 @@ from cifar_dist.runs import Sweep
 from cifar_dist.search import Space
 from cifar_dist.session import recipe_data
 from cifar_dist.store import open_store
-from cifar_dist.sweep import start_sweep
+from cifar_dist.sweep import find_sweep, sweep_document
 from tests.clusters import eventually, held, interrupted
 from tests.tiny import make_job
 from tests.trials import BUGGY, LOST, FailingGroup
+from tests.watchers import Silent
 
 pytestmark = [
     pytest.mark.cluster,
@@ -31,14 +31,6 @@ pytestmark = [
 ]
 
 TRIALS, EPOCHS = 9, 4
-
-
-class _Silent:
-    def located(self, dashboard: str | None) -> None:
-        pass
-
-    def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
-        pass
 
 
 def space_of(store: Path, **placement: Any) -> Space:
@@ -61,7 +53,9 @@ def space_of(store: Path, **placement: Any) -> Space:
 
 def sweep_of(space: Space) -> Sweep:
     facts = recipe_data(space.job).facts()
-    return start_sweep(open_store(space.job.store), space, "tiny", facts, again=False)
+    sweep = find_sweep(open_store(space.job.store), space, "tiny", facts, again=False)
+    sweep.create(sweep_document(space, facts))
+    return sweep
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +68,7 @@ def rows(sweep: Sweep) -> list[TrialRow]:
     space = Space.parse(sweep.document["space"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune, "GroupTrial", FailingGroup)
-        return sweep_trials(space, sweep, _Silent(), Event()).rows
+        return sweep_trials(space, sweep, Silent(), Event()).rows
 
 
 def opened(sweep: Sweep) -> list[list[str]]:
@@ -172,7 +166,7 @@ def test_a_trial_that_fits_nowhere_is_refused_before_anything_begins(tmp_path: P
     space = space_of(tmp_path, placement__workers=3)
     sweep = sweep_of(space)
     with pytest.raises(DeviceError, match="needs 3 CPUs but the cluster has 2"):
-        sweep_trials(space, sweep, _Silent(), Event())
+        sweep_trials(space, sweep, Silent(), Event())
     assert not list(sweep.store.entries(sweep.key("attempts")))
 
 

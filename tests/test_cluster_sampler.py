@@ -1,17 +1,16 @@
 """The sampler asks for trials on demand: never more at once than there are slots."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from cifar_dist.cluster.book import Book
 from cifar_dist.cluster.sampler import Sampler
-from cifar_dist.documents import TrialRow
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.search import Space
 from cifar_dist.store import open_store
 from tests.tiny import make_job
+from tests.watchers import Silent
 
 from ray import cloudpickle  # isort: skip - after what prepares it
 from ray.tune.search import Searcher  # isort: skip
@@ -28,14 +27,6 @@ SPACE = Space.parse(
 )
 
 
-class _Silent:
-    def located(self, dashboard: str | None) -> None:
-        pass
-
-    def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
-        pass
-
-
 class _Trial:
     last_result = {"state": "failed", "reason": "diverged"}  # noqa: RUF012
 
@@ -46,7 +37,7 @@ class _Trial:
 @pytest.fixture
 def book(tmp_path: Path) -> Book:
     sweep = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000")
-    return Book(3, [1], Ledger(sweep, sweep.claim_attempt()), _Silent())
+    return Book(3, [1], Ledger(sweep, sweep.claim_attempt()), Silent())
 
 
 def test_a_trial_is_asked_for_when_another_has_ended_and_no_more_than_there_are(

@@ -16,7 +16,7 @@ from cifar_dist.runs import Sweep
 from cifar_dist.search import Observation, Space
 from cifar_dist.session import recipe_data
 from cifar_dist.store import open_store
-from cifar_dist.sweep import observations, start_sweep
+from cifar_dist.sweep import find_sweep, observations, sweep_document
 from tests.clusters import eventually, held, interrupted
 from tests.commands import document, finished, started
 from tests.tiny import make_job
@@ -80,7 +80,8 @@ def swept(store: Path, trial: type[Trial]) -> Ended:
     space = space_of(store)
     opened = open_store(space.job.store)
     facts = recipe_data(space.job).facts()
-    sweep = start_sweep(opened, space, "tiny", facts, again=False)
+    sweep = find_sweep(opened, space, "tiny", facts, again=False)
+    sweep.create(sweep_document(space, facts))
     asked, propose = [], Space.proposal
 
     def spy(self: Space, number: int, seed: int, seen: list[Observation]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""An observer of a session that notes what it sees and may end it."""
+"""Observers: of a session, noting what it sees and perhaps ending it; of a sweep, silent."""
 
 from collections.abc import Sequence
 
-from cifar_dist.documents import EpochRecord
+from cifar_dist.documents import EpochRecord, TrialRow
 
 
 class Watcher:
@@ -21,3 +21,13 @@ class Watcher:
         if self._ticks_left is not None:
             self._ticks_left -= 1
         return self._ticks_left == 0
+
+
+class Silent:
+    """Hears how a sweep goes and says nothing."""
+
+    def located(self, dashboard: str | None) -> None:
+        """Show nothing."""
+
+    def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
+        """Show nothing."""

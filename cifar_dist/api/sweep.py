@@ -40,15 +40,16 @@ def run_sweep(
     find(space.job.recipe.data)
 
     from cifar_dist.session import check_device, recipe_data
-    from cifar_dist.sweep import start_sweep
+    from cifar_dist.sweep import find_sweep, sweep_document
 
     check_device(space.job.placement)
-
-    from cifar_dist.cluster.slots import check_here
-
-    check_here(space.job.placement)
     facts = recipe_data(space.job).facts()
-    sweep = start_sweep(store, space, space.job.title, facts, again=again)
+    sweep = find_sweep(store, space, space.job.title, facts, again=again)
+    if not sweep.exists:
+        from cifar_dist.cluster.slots import check_here
+
+        check_here(space.job.placement)
+        sweep.create(sweep_document(space, facts))
     return _finished(sweep, space, final, follower)
 
 

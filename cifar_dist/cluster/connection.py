@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError
 
+from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError, DeviceError, RunError
 from cifar_dist.machine import owned_cpus
 
@@ -40,6 +41,12 @@ class Cluster:
     def gpus(self) -> float:
         """GPUs of all machines."""
         return sum(gpus for _, gpus in self.nodes)
+
+    def gpus_per_worker(self, placement: Placement) -> float:
+        """Give what a placement asks for, or else a whole GPU where there are any."""
+        if placement.gpus_per_worker is not None:
+            return placement.gpus_per_worker
+        return 1.0 if self.gpus >= 1 else 0.0
 
     def room(self, cpus: float, gpus: float) -> int:
         """Count the processes, none of which can be split over machines, that fit at once."""

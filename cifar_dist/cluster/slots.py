@@ -40,9 +40,7 @@ def slots_for(placement: Placement, cluster: Cluster) -> Slots:
     Raises DeviceError if not even one trial fits: it would wait for its workers for ever.
     Raises RunError if nobody would clear up after a lost one.
     """
-    gpus = placement.gpus_per_worker
-    if gpus is None:
-        gpus = 1.0 if cluster.gpus >= 1 else 0.0
+    gpus = cluster.gpus_per_worker(placement)
     cpus = placement.cpus_per_worker or 1.0
     workers = placement.workers or 1
     require(cluster, cpus * workers, gpus * workers)

@@ -63,9 +63,7 @@ def train(job: Job, run: Run, progress: Progress, stop: Event) -> Result:
 def placed(job: Job, cluster: Cluster) -> Job:
     """Fill in what the job leaves open, from what the cluster has. Raises DeviceError."""
     placement = job.placement
-    gpus = placement.gpus_per_worker
-    if gpus is None:
-        gpus = 1.0 if cluster.gpus >= 1 else 0.0
+    gpus = cluster.gpus_per_worker(placement)
     workers = placement.workers
     if workers is None:
         workers = max(1, int(cluster.gpus / gpus)) if gpus else 1
