@@ -6,7 +6,7 @@ STORE ?= artifacts
 SPACE ?= quickstart
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev data tune train test test-full test-s3 check format schema lock dist
+.PHONY: help setup dev data tune train test test-full test-s3 soak check format schema lock dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-s3: dev ## Run the store's contract against a real S3 server, versitygw
 	trap "kill $$server; rm -r $$folder" EXIT; eval "$$(cat $$folder/exports)"; \
 	$(BIN)/python -m pytest tests/test_store.py tests/test_runs.py tests/test_checkpoints.py \
 		tests/test_dataset_published.py
+
+soak: dev ## Kill, stall and damage for an hour: the long rounds of the tests of endurance
+	CIFAR_DIST_SOAK=1 $(BIN)/python -m pytest -m soak --durations=0
 
 check: dev ## Lint, types, layers, sizes, schema: what CI and pre-commit call
 	$(BIN)/ruff check .

@@ -1,0 +1,14 @@
+"""How long the tests of endurance run: a short round in every test run, a long one by `make soak`."""
+
+import os
+
+import pytest
+
+LONG = os.environ.get("CIFAR_DIST_SOAK") == "1"
+
+long_only = pytest.mark.skipif(not LONG, reason="takes minutes: run it by `make soak`")
+
+
+def rounds(short: int, long: int) -> int:
+    """Give how often a test tries its luck."""
+    return long if LONG else short
