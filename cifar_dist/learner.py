@@ -1,7 +1,6 @@
-"""All that changes while training, so all that a checkpoint holds."""
+"""All that changes while training, so all that a checkpoint must hold."""
 
 import copy
-import json
 import math
 import warnings
 from collections.abc import Iterator
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
@@ -19,6 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from cifar_dist import seeds
 from cifar_dist.augment import AUGMENTATIONS, Policy
+from cifar_dist.checkpoint import STATE, WEIGHTS, Snapshot, load_state, load_weights
 from cifar_dist.config import Component, Recipe
 from cifar_dist.data import Images, normalize, permutation, shard
 from cifar_dist.documents import EpochRecord
@@ -38,7 +36,6 @@ REGISTRIES: dict[str, Registry[Any]] = {
 }
 """Every component of a job by the dotted path that names it."""
 
-WEIGHTS, STATE, HISTORY = "model.safetensors", "state.pt", "history.json"
 _WHITENED_FROM = 1_000  # images: near a million 2×2 patches for a 12 × 12 covariance
 
 
@@ -170,10 +167,8 @@ class Learner:
         """Learning rate of the last step, of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def save(self, folder: Path) -> None:
-        """Write weights, state and history into an existing folder."""
-        weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
-        save_file(weights, folder / WEIGHTS)
+    def snapshot(self) -> Snapshot:
+        """Copy weights, state and history; the copy may be written while training goes on."""
         state = {
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -182,23 +177,20 @@ class Learner:
         }
         if self._average is not None:
             state["trained"] = self.trained.state_dict()
-        torch.save(state, folder / STATE)
-        history = [record.model_dump(mode="json") for record in self.history]
-        (folder / HISTORY).write_text(json.dumps(history), "utf-8")
+        return Snapshot.of(self.model, state, self.history)
 
     def load(self, folder: Path) -> None:
-        """Take over what `save` wrote; the files must be verified. Raises DamagedError."""
+        """Take over what a snapshot wrote; the files must be verified. Raises DamagedError."""
         load_weights(self.model, folder / WEIGHTS)
         try:
-            state = torch.load(folder / STATE, map_location=self.pixels.device, weights_only=True)
+            state, history = load_state(folder, self.pixels.device)
             if self._average is not None:
                 self.trained.load_state_dict(state["trained"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             if self.world.is_chief:  # the tally counts what all ranks saw
                 self.tally.copy_(state["tally"])
-            history = json.loads((folder / HISTORY).read_text("utf-8"))
-            self.history = [EpochRecord.model_validate(record) for record in history]
+            self.history = history
             self._losses = self._compared()
         except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
             raise DamagedError(
@@ -276,12 +268,3 @@ def _hits(predictions: Tensor, targets: Tensor) -> Tensor:
     if targets.dim() == 1:
         return predictions == targets
     return targets.gather(1, predictions[:, None])
-
-
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Load safetensors into a model of the same architecture. Raises DamagedError."""
-    try:
-        model.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        first = str(error).partition("\n")[0]
-        raise DamagedError(f"{path} does not fit this model ({first})") from error

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cifar_dist.config import Component, Job, Recipe
 from cifar_dist.data import permutation
+from cifar_dist.device import device_for, device_name
 from cifar_dist.documents import LrRangeDocument, LrRow
 from cifar_dist.errors import RunError
 from cifar_dist.learner import Learner
@@ -20,7 +21,7 @@ from cifar_dist.machine import owned_cpus
 from cifar_dist.optim import Schedule
 from cifar_dist.precision import Arithmetic
 from cifar_dist.probe import probe
-from cifar_dist.session import device_for, device_name, recipe_data
+from cifar_dist.session import recipe_data
 
 _LOWEST, _HIGHEST = 1e-6, 10.0
 _STEPS = 100

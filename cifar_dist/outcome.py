@@ -4,12 +4,12 @@ import hashlib
 import platform
 import statistics
 import subprocess
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from cifar_dist import __version__
+from cifar_dist.checkpoint import WEIGHTS
 from cifar_dist.config import Job
 from cifar_dist.documents import (
     DataFacts,
@@ -20,13 +20,13 @@ from cifar_dist.documents import (
     TuneDocument,
 )
 from cifar_dist.errors import RefusedError
-from cifar_dist.learner import WEIGHTS
 from cifar_dist.machine import owned_cpus
 from cifar_dist.report.files import write_run, write_sweep
 from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
 from cifar_dist.search import Space
 from cifar_dist.session import Result
 from cifar_dist.store import Store
+from cifar_dist.store.disk import scratch
 
 _CHECKOUT = Path(__file__).parents[1]
 
@@ -90,12 +90,14 @@ def publish_run(
         train_seconds=train_seconds,
         total_seconds=total_seconds,
         artifacts=artifacts,
+        attempts=run.attempts(),
+        storage=result.storage,
     )
     if document.state == "interrupted":
         return document
-    with tempfile.TemporaryDirectory(prefix="cifar-dist-") as folder:
-        write_run(document, Path(folder))
-        run.write_report(Path(folder))
+    with scratch() as folder:
+        write_run(document, folder)
+        run.write_report(folder)
     run.finish(document.model_dump(mode="json"))
     return document
 
@@ -131,12 +133,12 @@ def compose_sweep(
     )
 
 
-def publish_sweep(sweep: Sweep, document: TuneDocument) -> None:
-    """Write a sweep's report and its result, which ends it."""
-    with tempfile.TemporaryDirectory(prefix="cifar-dist-") as folder:
-        write_sweep(document, Path(folder))
-        sweep.write_report(Path(folder))
-    sweep.finish(document.model_dump(mode="json"))
+def publish_sweep(sweep: Sweep, document: TuneDocument, extension: int = 0) -> None:
+    """Write a sweep's report and its result, which ends it or one of its extensions."""
+    with scratch() as folder:
+        write_sweep(document, folder)
+        sweep.write_report(folder)
+    sweep.finish(document.model_dump(mode="json"), extension)
 
 
 def provenance(device: str, workers: int, verdict: dict[str, Any]) -> Provenance:

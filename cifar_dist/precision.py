@@ -1,5 +1,6 @@
 """Arithmetic of training: memory format, autocast and the layers that stay in fp32."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -34,6 +35,21 @@ class Arithmetic:
         if self.name.startswith("bf16"):
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
+
+
+def fix_order(deterministic: bool) -> None:
+    """Let this process, from now on, use only GPU kernels that sum in one order, or any kernel.
+
+    So the same recipe on the same number and kind of GPUs with the same driver and libraries gives
+    the same bits, in a resumed training, too. An operation without such a kernel is an error.
+    On a CPU sums have one order anyway, as long as the number of threads stays the same.
+    """
+    if deterministic:
+        # cuBLAS reads it when its first product is computed, and torch insists on it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = False
 
 
 def candidates(model: nn.Module, device: torch.device) -> list[str]:

@@ -7,10 +7,13 @@ from typing import Any
 
 import torch
 
-from cifar_dist.config import Recipe
+from cifar_dist.config import Job, Recipe
 from cifar_dist.data import Images
+from cifar_dist.device import device_for
 from cifar_dist.learner import Learner, build_model
 from cifar_dist.precision import Arithmetic, candidates
+from cifar_dist.runs import Run, Sweep
+from cifar_dist.world import World
 
 _STEPS = 3  # timed steps of a candidate, after one that warms it up
 _SECONDS = 1.5  # of a candidate; a slow model gets fewer steps
@@ -36,6 +39,16 @@ def probe(recipe: Recipe, train: Images, device: torch.device) -> dict[str, Any]
         return verdict | {"name": "fp32", "reason": f"nothing beat it {where}"}
     ratio = timed["fp32"] / timed[best]
     return verdict | {"name": best, "reason": f"{ratio:.2f} × the speed of fp32 {where}"}
+
+
+def agreed_precision(shared: Run | Sweep, job: Job, train: Images, world: World) -> dict[str, Any]:
+    """Give the one verdict on arithmetic of a run or a whole sweep; the first to need it probes."""
+    verdict = world.by_chief(lambda: shared.recorded("precision.json"))
+    if verdict is not None:
+        return verdict
+    # Not in by_chief's thread: another thread may have another current GPU.
+    found = probe(job.recipe, train, device_for(job.placement)) if world.is_chief else {}
+    return world.by_chief(lambda: shared.record("precision.json", found))
 
 
 def _step_seconds(recipe: Recipe, train: Images, arithmetic: Arithmetic, batch: int) -> float:

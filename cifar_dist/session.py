@@ -1,31 +1,44 @@
 """One rank's part in a run: it resumes, trains, commits every epoch and evaluates."""
 
 import logging
-import os
-import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
 
-from cifar_dist.config import Job, Placement
+from cifar_dist.checkpoint import WEIGHTS, load_weights
+from cifar_dist.config import Job
 from cifar_dist.data import Dataset, Images
 from cifar_dist.dataset import open_dataset
-from cifar_dist.documents import Document, EpochRecord, Evaluation, Score, best_epoch
-from cifar_dist.errors import DeviceError, RunError
+from cifar_dist.device import device_for, device_name
+from cifar_dist.documents import (
+    Document,
+    EpochRecord,
+    Evaluation,
+    Score,
+    StorageCost,
+    best_epoch,
+)
+from cifar_dist.errors import CifarDistError, RunError
 from cifar_dist.events import EventFiles, event_files
-from cifar_dist.learner import WEIGHTS, Learner, load_weights
+from cifar_dist.learner import Learner
 from cifar_dist.loop import Outcome, Tick, epochs, evaluate
 from cifar_dist.machine import owned_cpus
-from cifar_dist.precision import Arithmetic
-from cifar_dist.probe import probe
+from cifar_dist.precision import Arithmetic, fix_order
+from cifar_dist.probe import agreed_precision
 from cifar_dist.report.evaluation import evaluation
-from cifar_dist.runs import BackgroundCommitter, Run, Sweep
+from cifar_dist.runs import BackgroundCommitter, Manifest, Run
 from cifar_dist.runs.run import BEST
+from cifar_dist.store.disk import scratch
 from cifar_dist.world import World
 
+State = Literal["finished", "interrupted", "failed"]
 log = logging.getLogger(__name__)
+_LAST_MINUTES_SHARE = 4  # commits in what is left of a machine's time
+_SHORTEST_SECONDS = 1.0
 
 
 class Observer(Protocol):
@@ -35,13 +48,16 @@ class Observer(Protocol):
         """Take note of where training stands."""
 
     def stop_requested(self) -> bool:
-        """Tell whether to commit and end."""
+        """Tell whether to commit and end; only the chief is asked."""
+
+    def seconds_left(self) -> float | None:
+        """Tell when this machine is taken away, if that is known; every rank asks at every tick."""
 
 
 class Result(Document):
     """What training came to; the same on every rank."""
 
-    state: Literal["finished", "interrupted", "failed"]
+    state: State
     history: list[EpochRecord]
     best_epoch: int
     parameters: int
@@ -51,95 +67,104 @@ class Result(Document):
     workers: int
     validation: Score | None = None
     test: Evaluation | None = None
-
-
-def device_for(placement: Placement) -> torch.device:
-    """Choose this process's device. Raises DeviceError if GPUs are asked for and unusable."""
-    if torch.cuda.is_available() and placement.gpus_per_worker != 0:
-        return torch.device("cuda")
-    if placement.gpus_per_worker:
-        built = torch.version.cuda or "no CUDA"
-        raise DeviceError(
-            f"placement.gpus_per_worker={placement.gpus_per_worker:g} but no GPU can be used here "
-            f"(torch {torch.__version__} is built for CUDA {built} and sees "
-            f"{torch.cuda.device_count()} GPUs); check the driver with nvidia-smi, or set it to 0"
-        )
-    return torch.device("cpu")
-
-
-def check_device(placement: Placement) -> None:
-    """Raise DeviceError if this machine lacks the GPUs asked for; a cluster looks at its own."""
-    if "RAY_ADDRESS" not in os.environ:
-        device_for(placement)
+    storage: StorageCost | None = None
 
 
 def recipe_data(job: Job) -> Dataset:
     """Open the images that a job names, split as it says. Raises DataError."""
     recipe = job.recipe
     return open_dataset(
-        recipe.data, validation_fraction=recipe.validation_fraction, seed=recipe.seed
+        recipe.data,
+        validation_fraction=recipe.validation_fraction,
+        seed=recipe.seed,
+        s3=job.s3,
     )
 
 
-def device_name(device: torch.device) -> str:
-    """Name a device for a report."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def agreed_precision(shared: Run | Sweep, job: Job, train: Images, world: World) -> dict[str, Any]:
-    """Give the one verdict on arithmetic of a run or a whole sweep; the first to need it probes."""
-    verdict = None
-    if world.is_chief:
-        verdict = shared.recorded("precision.json")
-        if verdict is None:
-            found = probe(job.recipe, train, device_for(job.placement))
-            verdict = shared.record("precision.json", found)
-    agreed: dict[str, Any] = world.agree(verdict)
-    return agreed
-
-
 class Session:
-    """A learner bound to its run: restored on entry, committed as it goes."""
+    """A learner bound to its run: restored on entry, committed as it goes; every rank has one.
+
+    `checkpoint_seconds` is the time between two commits inside an epoch; None: none inside.
+    """
 
     def __init__(
-        self, run: Run, learner: Learner, dataset: Dataset, events: EventFiles | None = None
+        self,
+        run: Run,
+        learner: Learner,
+        dataset: Dataset,
+        events: EventFiles | None = None,
+        checkpoint_seconds: float | None = None,
     ) -> None:
         self.learner, self._run, self._dataset, self._events = learner, run, dataset, events
+        self._checkpoint_seconds = checkpoint_seconds
         self._world = learner.world
         self._committer: BackgroundCommitter | None = None
-        if self._world.is_chief:
-            self._attempt = run.claim_attempt(world_size=self._world.size)
-            self._committer = BackgroundCommitter(run, self._attempt)
-        self._restore()
+        self._handed, self._handed_at = (learner.step, learner.epoch), time.monotonic()
+        self._is_leaving = False
+        self._waited_seconds = 0.0
+        with scratch() as folder:
+            self._restore(folder)
 
     def events(self) -> Iterator[Tick | EpochRecord]:
-        """Train to the end; every finished epoch is committed in the background."""
+        """Train to the end; what is due is committed in the background."""
         for event in epochs(self.learner, self._dataset.validation):
-            if isinstance(event, EpochRecord) and event.train_loss is not None:
+            if isinstance(event, Tick):
+                self._commit_after(self._checkpoint_seconds)
+            elif event.train_loss is not None:
                 self._note(event)
                 self.commit()
             yield event
 
+    def hurry(self, seconds_left: float | None) -> None:
+        """Commit at the first notice that this machine is taken away, then ever more often.
+
+        At a tick; training goes on, as what is left of the time may be long.
+        """
+        if seconds_left is None:
+            return
+        pause = max(_SHORTEST_SECONDS, seconds_left / _LAST_MINUTES_SHARE)
+        self._commit_after(pause if self._is_leaving else 0.0)
+        self._is_leaving = True
+
     def commit(self) -> None:
         """Hand the learner's state to the background; raises what an earlier upload ended with."""
-        if self._committer is None:
+        learner, history = self.learner, self.learner.history
+        if self._committer is None or self._handed == (learner.step, learner.epoch):
             return
-        folder = Path(tempfile.mkdtemp(prefix="cifar-dist-"))
-        self.learner.save(folder)
-        history = self.learner.history
+        started = time.monotonic()
         self._committer.submit(
-            folder,
-            step=self.learner.step,
-            epoch=len(history),
+            learner.snapshot(),
+            step=learner.step,
+            epoch=learner.epoch,
             metrics=history[-1].model_dump(exclude={"epoch"}) if history else {},
             best=self._stands_at_best(),
         )
+        self._handed, self._handed_at = (learner.step, learner.epoch), time.monotonic()
+        self._waited_seconds += self._handed_at - started
 
     def wait(self) -> None:
         """Wait, on every rank, until all that was handed over is committed."""
+        started = time.monotonic()
+        self._world.by_chief(lambda: self._committer and self._committer.wait())
+        self._waited_seconds += time.monotonic() - started
+
+    def settle(self) -> None:
+        """Let this rank's uploads end, well or badly, before an error ends its process."""
         if self._committer is not None:
-            self._committer.wait()
-        self._world.agree(None)
+            with suppress(CifarDistError):
+                self._committer.wait()
+
+    def cost(self) -> StorageCost:
+        """Give what storage took so far, on every rank the chief's."""
+        committer = self._committer
+        mine = committer and StorageCost(
+            committed=committer.committed,
+            superseded=committer.superseded,
+            sent_bytes=committer.sent_bytes,
+            waited_seconds=self._waited_seconds,
+        )
+        agreed: StorageCost = self._world.agree(mine)
+        return agreed
 
     def score_best(self) -> tuple[Score | None, Evaluation]:
         """Evaluate the best epoch's committed weights on the validation and the test split."""
@@ -159,30 +184,48 @@ class Session:
     def _outcome(self, images: Images) -> Outcome:
         return evaluate(self.learner.model, images, self._world)
 
-    def _load_best(self) -> None:
-        pinned = self._run.best() if self._world.is_chief else None
-        key = self._world.agree(pinned.key if pinned else None)
-        if key is None:
-            raise RunError(f"{self._run.prefix} has no best checkpoint; run it again with --fresh")
-        with tempfile.TemporaryDirectory(prefix="cifar-dist-") as folder:
-            self._run.download(self._run.manifest(key), Path(folder))
-            load_weights(self.learner.model, Path(folder) / WEIGHTS)
+    def _commit_after(self, seconds: float | None) -> None:
+        """Commit at a tick, by the chief's clock alone, if the last one is so long ago."""
+        learner = self.learner
+        # An epoch's last step is committed with the epoch's record, under the same key.
+        is_last = learner.step == (learner.epoch + 1) * learner.steps_per_epoch
+        if seconds is None or is_last or time.monotonic() - self._handed_at < seconds:
+            return
+        self.commit()
 
-    def _restore(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="cifar-dist-") as name:
-            folder = Path(name)
-            chosen = self._run.latest_intact(folder) if self._world.is_chief else None
-            key = self._world.agree(chosen.key if chosen else None)
-            if key is None:
-                return
+    def _load_best(self) -> None:
+        best = self._world.by_chief(self._run.best)
+        if best is None:
+            raise RunError(f"{self._run.prefix} has no best checkpoint; run it again with --fresh")
+        with scratch() as folder:
+            self._world.together(lambda: self._run.download(best, folder))
+            load_weights(self.learner.model, folder / WEIGHTS)
+
+    def _restore(self, folder: Path) -> None:
+        """Load, on every rank, the very bytes that the chief chose; their hashes are agreed."""
+        chosen = self._world.by_chief(lambda: self._begun(folder))
+        if chosen is None:
+            return
+
+        def fetch() -> None:
             if not self._world.is_chief:
-                self._run.download(self._run.manifest(key), folder)
-            self.learner.load(folder)
-        if chosen is not None:
-            pinned = self._run.best()
-            if self._stands_at_best() and (pinned is None or pinned.key != chosen.key):
-                self._run.pin(BEST, chosen)  # a kill came between its commit and its pin
-            log.info("resumed run=%s step=%d", self._run.prefix, self.learner.step)
+                self._run.download(chosen, folder)
+
+        self._world.together(fetch)
+        self.learner.load(folder)
+        self._handed = (self.learner.step, self.learner.epoch)
+        self._world.by_chief(lambda: self._mend_pin(chosen))
+        log.info("resumed run=%s step=%d", self._run.prefix, self.learner.step)
+
+    def _begun(self, folder: Path) -> Manifest | None:
+        self._attempt = self._run.claim_attempt(world_size=self._world.size)
+        self._committer = BackgroundCommitter(self._run, self._attempt)
+        return self._run.latest_intact(folder)
+
+    def _mend_pin(self, chosen: Manifest) -> None:
+        # A kill came between its commit and its pin, or what was pinned is damaged.
+        if self._stands_at_best() and self._run.pinned_key(BEST) != chosen.key:
+            self._run.pin(BEST, chosen)
 
     def _stands_at_best(self) -> bool:
         learner = self.learner
@@ -195,11 +238,6 @@ def test_evaluation(outcome: Outcome, dataset: Dataset) -> Evaluation:
     return evaluation("test", outcome.confusion, outcome.loss, dataset.classes)
 
 
-def usable_gpus() -> int:
-    """Count the GPUs that this process can use."""
-    return torch.cuda.device_count()
-
-
 def train_here(job: Job, run: Run, observer: Observer) -> Result:
     """Train in this process alone, on all CPUs that it owns."""
     torch.set_num_threads(owned_cpus())
@@ -208,12 +246,13 @@ def train_here(job: Job, run: Run, observer: Observer) -> Result:
 
 def train_session(job: Job, run: Run, world: World, observer: Observer) -> Result:
     """Train a run to its end, or until the observer asks to stop; every rank calls this."""
-    recipe = job.recipe
-    dataset = recipe_data(job)
+    fix_order(job.placement.deterministic)
+    dataset = world.together(lambda: recipe_data(job))
     verdict = agreed_precision(run, job, dataset.train, world)
     arithmetic = Arithmetic(verdict["name"], device_for(job.placement))
-    learner = Learner(recipe, dataset.train, arithmetic, world)
-    session = Session(run, learner, dataset, event_files(job, {}))
+    learner = Learner(job.recipe, dataset.train, arithmetic, world)
+    seconds = job.placement.checkpoint_seconds
+    session = Session(run, learner, dataset, event_files(job, {}), seconds)
     state = follow(session, observer)
     session.wait()
     result = Result(
@@ -224,6 +263,7 @@ def train_session(job: Job, run: Run, world: World, observer: Observer) -> Resul
         verdict=verdict,
         device=device_name(arithmetic.device),
         workers=world.size,
+        storage=session.cost(),
     )
     if state != "finished":
         return result
@@ -231,8 +271,16 @@ def train_session(job: Job, run: Run, world: World, observer: Observer) -> Resul
     return result.model_copy(update={"validation": validation, "test": test})
 
 
-def follow(session: Session, observer: Observer) -> Literal["finished", "interrupted", "failed"]:
+def follow(session: Session, observer: Observer) -> State:
     """Train a session to its end, or to a commit once the observer asks to stop."""
+    try:
+        return _followed(session, observer)
+    except Exception:
+        session.settle()
+        raise
+
+
+def _followed(session: Session, observer: Observer) -> State:
     learner = session.learner
     for event in session.events():
         if learner.world.is_chief:
@@ -241,6 +289,7 @@ def follow(session: Session, observer: Observer) -> Literal["finished", "interru
             if event.train_loss is None:
                 return "failed"
             continue
+        session.hurry(observer.seconds_left())
         wanted = learner.world.is_chief and observer.stop_requested()
         if learner.world.agree(wanted):
             session.commit()

@@ -1,13 +1,21 @@
 """How ranks act as one: sums, agreement and batch statistics over all of them."""
 
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from cifar_dist.daemon import begun
+from cifar_dist.errors import CifarDistError
+
+T = TypeVar("T")
+_MEETING_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,37 @@ class World:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def together(self, work: Callable[[], T]) -> T:
+        """Do each rank's own work, which may wait for minutes; every rank calls this.
+
+        All meet every few seconds, so that none looks hung to the others, and an error of one rank
+        ends the call on all: a deliberate error as itself, any other as a RuntimeError naming it.
+        """
+        if self.size == 1:
+            return work()
+        mine = begun(work)
+        while True:
+            wait([mine], timeout=_MEETING_SECONDS)
+            states: list[Any] = [None] * self.size
+            dist.all_gather_object(states, (mine.done(), self._failure(mine)))
+            failed = [failure for _, failure in states if failure is not None]
+            if failed:
+                raise (mine.exception() if mine.done() else None) or failed[0]
+            if all(done for done, _ in states):
+                return mine.result()
+
+    def by_chief(self, work: Callable[[], T]) -> T:
+        """Let the chief do work that may wait for minutes; gives what it came to on every rank."""
+        result: Any = self.together(work if self.is_chief else _nothing)
+        agreed: T = self.agree(result)
+        return agreed
+
+    def _failure(self, work: Future[T]) -> Exception | None:
+        error = work.exception() if work.done() else None
+        if error is None or isinstance(error, CifarDistError):
+            return error
+        return RuntimeError(f"rank {self.rank} failed: {type(error).__name__}: {error}")
+
     def align(self, module: nn.Module) -> None:
         """Give every rank the chief's buffers, as they are what is saved."""
         if self.size > 1:
@@ -53,6 +92,10 @@ def synchronized(model: nn.Module, device: torch.device) -> nn.Module:
             if isinstance(child, _BatchNorm):
                 setattr(parent, name, SynchronizedBatchNorm(child))
     return model
+
+
+def _nothing() -> None:
+    """Be a rank without work of its own."""
 
 
 class SynchronizedBatchNorm(nn.Module):

@@ -9,22 +9,39 @@ import torch
 from cifar_dist.config import Job
 from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
+from tests.broken_storage import broken_run, hasty, proxy
 from tests.checkpoints import place, run
 from tests.clusters import ray_address
 from tests.commands import folder, one_cpu, program
+from tests.s3_servers import _versitygw, moto, server, versitygw
+from tests.soak_figures import figures
+from tests.soak_jobs import straight
+from tests.soak_storage import storage
 from tests.stores import s3_environment, simulated_s3, store
 from tests.tiny import make_job
+from tests.writers import writers
 
 __all__ = [
+    "_versitygw",
+    "broken_run",
+    "figures",
     "folder",
+    "hasty",
+    "moto",
     "one_cpu",
     "place",
     "program",
+    "proxy",
     "ray_address",
     "run",
     "s3_environment",
+    "server",
     "simulated_s3",
+    "storage",
     "store",
+    "straight",
+    "versitygw",
+    "writers",
 ]
 
 

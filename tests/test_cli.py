@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cifar_dist.api.run import run_job
+from cifar_dist.checkpoint import WEIGHTS
 from cifar_dist.cli.terminal import Terminal
 from cifar_dist.documents import DOCUMENTS, TrainDocument
 from cifar_dist.errors import RunError
-from cifar_dist.learner import WEIGHTS
 from tests.commands import TINY, Program, document
 from tests.tiny import make_job
 from tests.trees import TREE, picture, write_tree

@@ -18,9 +18,9 @@ COMMON = "--json --debug"
 FLAGS = {
     "train": "--model --epochs --batch-size --lr --data --seed --workers --store --name --set "
     f"--fresh --resume --lr-find --output {COMMON}",
-    "resume": f"--store --workers {COMMON}",
+    "resume": f"--store --workers --concurrency {COMMON}",
     "tune": "--trials --max-seconds --concurrency --epochs --data --seed --workers --final-epochs "
-    f"--refit --store --name --set --fresh --dry-run {COMMON}",
+    f"--refit --store --name --set --fresh --resume --extend --dry-run {COMMON}",
     "data prepare": f"--from --download {COMMON}",
     "data push": COMMON,
     "data stats": f"--validation-fraction --seed {COMMON}",

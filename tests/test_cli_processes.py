@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cifar_dist.checkpoint import WEIGHTS
 from cifar_dist.documents import TuneDocument
-from cifar_dist.learner import WEIGHTS
 from tests.commands import TINY, Program, document, finished, listed, python, started
 
 EPOCHS = 5

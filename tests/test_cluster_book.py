@@ -9,7 +9,7 @@ from cifar_dist.cluster.book import Book
 from cifar_dist.errors import RefusedError
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.store import open_store
-from cifar_dist.sweep import observations
+from cifar_dist.tally import Tally
 from tests.tiny import a_record
 from tests.watchers import Silent
 
@@ -60,8 +60,9 @@ def test_a_trial_that_lost_its_worker_keeps_its_epochs_once_each(book: Book) -> 
     book.on_trial_start(0, [], trial)
     tell(book, trial, 1, 2, 3)
     book.on_trial_complete(0, [], trial)
-    assert [record.epoch for record in book.rows[0].history] == [1, 2, 3]
-    assert book.rows[0].start_seconds is None
+    row = book.tally.row(0)
+    assert [record.epoch for record in row.history] == [1, 2, 3]
+    assert row.start_seconds is None
 
 
 def test_what_a_spent_budget_cuts_short_is_pruned_and_what_never_told_an_epoch_is_not(
@@ -72,9 +73,8 @@ def test_what_a_spent_budget_cuts_short_is_pruned_and_what_never_told_an_epoch_i
     tell(book, _Trial(1), 1)
     book.ended_by = "the sweep's budget of 9 s was spent"
     book.close()
-    assert [(row.trial, row.state, row.reason) for row in book.rows.values()] == [
-        (1, "pruned", "the sweep's budget of 9 s was spent")
-    ]
+    row = book.tally.row(1)
+    assert (book.ended, row.state, row.reason) == (1, "pruned", book.ended_by)
     states = {number: log.state for number, log in sweep.trials().items()}
     assert states == {0: "started", 1: "pruned", 2: "started"}
 
@@ -84,7 +84,7 @@ def test_an_interrupted_sweep_closes_no_trial_that_was_running(book: Book, sweep
     tell(book, _Trial(0), 1)
     book.interrupted, book.ended_by = True, "the sweep's budget of 9 s was spent"
     book.close()
-    assert book.rows == {}
+    assert book.ended == 0
     assert sweep.trials()[0].state == "started"
 
 
@@ -104,8 +104,8 @@ def test_what_the_sampler_is_told_follows_from_the_ledger(book: Book, sweep: Swe
     book.on_trial_start(0, [], trial)
     tell(book, trial, 1, 2)
     book.on_trial_complete(0, [], trial)
-    assert observations(sweep.events()) == book.seen
-    assert [(o.trial, o.state, dict(o.values)) for o in book.seen] == [
+    assert Tally(sweep.events()).observations == book.tally.observations
+    assert [(o.trial, o.state, dict(o.values)) for o in book.tally.observations] == [
         (0, "running", {}),
         (1, "pruned", {1: 0.25, 2: 0.5}),
         (2, "running", {}),
@@ -124,6 +124,6 @@ def test_a_trial_that_never_began_is_in_the_ledger_with_what_makes_it(
     book: Book, sweep: Sweep
 ) -> None:
     book.on_trial_error(0, [], _Trial(2))
-    assert book.rows[2].reason == "ValueError: last line"
+    assert book.tally.row(2).reason == "ValueError: last line"
     log = sweep.trials()[2]
     assert (log.state, log.overrides) == ("failed", {LR: 0.2})

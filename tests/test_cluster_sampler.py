@@ -49,7 +49,7 @@ def test_a_trial_is_asked_for_when_another_has_ended_and_no_more_than_there_are(
     book.on_trial_complete(0, [], _Trial(1))
     last = sampler.suggest("d")
     assert isinstance(last, dict)
-    assert (last["number"], last["overrides"]) == (2, SPACE.proposal(2, 0, book.seen))
+    assert (last["number"], last["overrides"]) == (2, SPACE.proposal(2, 0, book.tally.observations))
     assert sampler.suggest("e") == Searcher.FINISHED
 
 

@@ -1,5 +1,6 @@
 """Training over Ray's workers: the same numbers, one writer, and an end for every failure."""
 
+import logging
 import os
 import signal
 import uuid
@@ -45,6 +46,9 @@ class _Progress:
     def stop_requested(self) -> bool:
         return False
 
+    def seconds_left(self) -> None:
+        return None
+
     def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
         self.steps.append(step)
 
@@ -89,6 +93,24 @@ def losing(marker: Path, real: Work = training._work) -> Work:
     return work
 
 
+def noticed(real: Work = training._work) -> Work:
+    """Train with a warning, on a machine that is taken away."""
+
+    def work(config: dict[str, Any]) -> dict[str, Any]:
+        observe = training._Reporter.observe
+
+        def observe_and_warn(self: Any, step: int, *told: Any) -> None:
+            observe(self, step, *told)
+            if step == 1:
+                logging.getLogger("cifar_dist.store").warning("storage is slow")
+
+        training._Reporter.observe = observe_and_warn  # type: ignore[method-assign]
+        training.group_seconds_left = lambda: 120.0
+        return real(config)
+
+    return work
+
+
 def refusing(calls: Path) -> Work:
     def work(config: dict[str, Any]) -> dict[str, Any]:
         with calls.open("a") as file:
@@ -116,8 +138,8 @@ def test_three_workers_agree_with_none_though_one_of_them_is_killed(
 ) -> None:
     stored: list[str] = []
 
-    def spy(fit: Callable[[], Any], poll: Callable[[], None]) -> Any:
-        fitted = driver.followed(fit, poll)
+    def spy(fit: Callable[[], Any], *more: Any) -> Any:
+        fitted = driver.followed(fit, *more)
         stored.extend(path.name for path in Path(fitted.path).rglob("*") if path.is_file())
         return fitted
 
@@ -155,6 +177,19 @@ def test_a_deliberate_error_of_a_worker_comes_back_as_itself_and_is_not_retried(
     with pytest.raises(StoreError, match=r"^the bucket is gone; create it again$"):
         train(job, run_of(job), _Progress(), Event())
     assert (tmp_path / "calls").read_text() == "."
+
+
+def test_a_worker_warns_here_and_commits_when_its_machine_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = job_of(tmp_path / "store", 1, placement__checkpoint_seconds=None)
+    run = run_of(job)
+    monkeypatch.setattr(training, "_work", noticed())
+    result = train(job, run, _Progress(), Event())
+    assert result.storage is not None
+    assert result.storage.committed + result.storage.superseded > EPOCHS
+    told = [record.getMessage() for record in caplog.records if "storage" in record.getMessage()]
+    assert told == ["worker 0: storage is slow"]
 
 
 def test_ctrl_c_ends_a_local_ray_and_what_was_committed_is_resumed_on_another(

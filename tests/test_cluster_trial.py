@@ -1,5 +1,6 @@
 """A trial is a message to a living worker: it forgets the one before and never raises."""
 
+import logging
 import time
 import weakref
 from collections.abc import Iterator
@@ -14,7 +15,10 @@ from cifar_dist.cluster.trial import Trial
 from cifar_dist.errors import DataError
 from cifar_dist.runs import Sweep
 from cifar_dist.store import open_store
+from tests.heads import Head, head
 from tests.tiny import make_job
+
+__all__ = ["head"]
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -69,8 +73,9 @@ def test_the_next_trial_finds_nothing_left_of_the_one_before(trial: Trial) -> No
 def test_a_worker_begun_anew_tells_all_epochs_that_were_committed(trial: Trial) -> None:
     trial.step()
     trial.reset_config(config(0))
-    result = trial.step()
-    assert [record["epoch"] for record in result["records"]] == [1, 2]
+    told = [trial.step() for _ in range(2)]
+    assert [[r["epoch"] for r in result["records"]] for result in told] == [[1], [2]]
+    assert [result["epoch"] for result in told] == [1, 2], "what is at a rung is judged by it"
     trial.reset_config(config(0))
     again = trial.step()
     assert (again["state"], len(again["records"])) == ("finished", 2)
@@ -130,3 +135,21 @@ def test_a_stop_request_commits_what_there_is(
     assert trial.step()["state"] == "interrupted"
     run = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000").trial(0)
     assert run.checkpoints()[0].step == 1
+
+
+def test_a_notice_that_its_machine_is_taken_away_commits_at_once(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial._notice, "seconds_left", lambda: 120.0)
+    assert trial.step()["state"] == "running"
+    trial.cleanup()
+    run = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000").trial(0)
+    assert [checkpoint.step for checkpoint in run.checkpoints()] == [18, 1]
+
+
+def test_a_trial_warns_in_its_own_name(trial: Trial, head: Head) -> None:
+    logging.getLogger("cifar_dist.store").warning("slow")
+    trial.reset_config(config(1))
+    logging.getLogger("cifar_dist.store").warning("slower")
+    (told,) = trial._channel.warnings().values()
+    assert [warning["text"] for warning in told] == ["trial 0: slow", "trial 1: slower"]

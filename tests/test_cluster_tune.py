@@ -16,7 +16,8 @@ from cifar_dist.runs import Sweep
 from cifar_dist.search import Observation, Space
 from cifar_dist.session import recipe_data
 from cifar_dist.store import open_store
-from cifar_dist.sweep import find_sweep, observations, sweep_document
+from cifar_dist.sweep import find_sweep, sweep_document
+from cifar_dist.tally import Tally
 from tests.clusters import eventually, held, interrupted
 from tests.commands import document, finished, started
 from tests.tiny import make_job
@@ -152,11 +153,11 @@ def test_the_ledger_tells_again_what_the_sampler_knew_each_time_it_was_asked(
     which: str, request: pytest.FixtureRequest
 ) -> None:
     ended: Ended = request.getfixturevalue(which)
-    events = ended.sweep.events()
+    events = list(ended.sweep.events())
     starts = [place for place, event in enumerate(events) if event["event"] == "start"]
-    assert [observations(events[:place]) for place in starts] == ended.asked
+    assert [Tally(events[:place]).observations for place in starts] == ended.asked
     assert [events[place]["trial"] for place in starts] == list(range(TRIALS))
-    assert len(observations(events)) == TRIALS
+    assert len(Tally(events).observations) == TRIALS
 
 
 def test_every_epoch_that_counts_is_committed_and_can_be_fetched(

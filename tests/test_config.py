@@ -158,7 +158,7 @@ def test_a_patch_applies_sections_then_names_then_options_in_whatever_order_give
     ("path", "problem"),
     [
         ("recipe.epoch", "recipe.epoch: unknown field in recipe; did you mean 'epochs'?"),
-        ("epochs", "epochs: unknown field; valid: name, placement, recipe, store"),
+        ("epochs", "epochs: unknown field; valid: name, placement, recipe, s3, store"),
         ("optimizer.lr", "optimizer.lr: unknown path at 'optimizer'; valid: name, placement"),
         ("recipe.epochs.x", "recipe.epochs.x: 'recipe.epochs' has no fields"),
         ("recipe.model.name.x", "recipe.model.name.x: 'recipe.model.name' has no fields"),

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cifar_dist import learner as module
+from cifar_dist.checkpoint import STATE, WEIGHTS, load_weights
 from cifar_dist.data import normalize, shard
 from cifar_dist.errors import DamagedError
-from cifar_dist.learner import STATE, WEIGHTS, Learner, build_model
+from cifar_dist.learner import Learner, build_model
 from cifar_dist.models import MODELS
 from cifar_dist.models.speednet import SpeedNet
 from cifar_dist.optim import OPTIMIZERS, SCHEDULES, factor
@@ -28,7 +29,7 @@ every_model = pytest.mark.parametrize("name", MODELS.names)
 def continued(learner: Learner, folder: Path) -> Learner:
     """Save a learner, and load the copy into one that was built anew."""
     folder.mkdir()
-    learner.save(folder)
+    learner.snapshot().write(folder)
     fresh = Learner(learner.recipe, pictures(250), learner.arithmetic)
     fresh.load(folder)
     return fresh
@@ -65,7 +66,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_in_any_arithmetic(
     whole, stopped = (Learner(recipe, pictures(30), Arithmetic(name, CPU)) for _ in range(2))
     take_steps(whole, 2)
     take_steps(stopped, 1)
-    stopped.save(tmp_path)
+    stopped.snapshot().write(tmp_path)
     resumed = Learner(recipe, pictures(30), Arithmetic(name, CPU))
     resumed.load(tmp_path)
     take_steps(resumed, 1)
@@ -77,28 +78,28 @@ def test_every_model_is_saved_in_the_layout_of_plain_torch(name: str, tmp_path: 
     recipe = make_recipe(model={"name": name}, batch_size=10)
     learner = Learner(recipe, pictures(20), Arithmetic("bf16_depthwise_fp32", CPU))
     take_steps(learner, 1)
-    learner.save(tmp_path)
+    learner.snapshot().write(tmp_path)
     plain = MODELS.build({"name": name})
-    module.load_weights(plain, tmp_path / WEIGHTS)
+    load_weights(plain, tmp_path / WEIGHTS)
     for key, tensor in learner.model.state_dict().items():
         assert torch.equal(tensor, plain.state_dict()[key])
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
-    make_learner(model={"name": "simple_cnn"}).save(tmp_path)
+    make_learner(model={"name": "simple_cnn"}).snapshot().write(tmp_path)
     with pytest.raises(DamagedError, match=r"model\.safetensors does not fit this model"):
         make_learner().load(tmp_path)
 
 
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
-    make_learner(optimizer={"name": "muon"}).save(tmp_path)
+    make_learner(optimizer={"name": "muon"}).snapshot().write(tmp_path)
     with pytest.raises(DamagedError, match=r"state\.pt does not fit this job .*another recipe"):
         make_learner(optimizer={"name": "sgd"}).load(tmp_path)
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, STATE])
 def test_a_checkpoint_that_lacks_a_file_is_refused(name: str, tmp_path: Path) -> None:
-    make_learner().save(tmp_path)
+    make_learner().snapshot().write(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(DamagedError, match=name):
         make_learner().load(tmp_path)
@@ -233,7 +234,7 @@ def test_a_stem_is_whitened_once_and_then_stays(
     take_steps(learner, 2 * STEPS)
     assert torch.equal(learner.model.state_dict()["stem.weight"], stem)
     assert calls == [250]
-    learner.save(tmp_path)
+    learner.snapshot().write(tmp_path)
     other = Learner(learner.recipe, pictures(250, seed=1), learner.arithmetic)
     assert not torch.equal(other.model.state_dict()["stem.weight"], stem)
     other.load(tmp_path)

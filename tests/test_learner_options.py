@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cifar_dist.checkpoint import WEIGHTS, load_weights
 from cifar_dist.errors import ConfigError
-from cifar_dist.learner import WEIGHTS, Learner, load_weights
+from cifar_dist.learner import Learner
 from cifar_dist.loop import epochs, evaluate
 from cifar_dist.models import MODELS
 from cifar_dist.optim import AVERAGINGS
@@ -56,7 +57,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
     whole, stopped = (make_learner(epochs=4, **option) for _ in range(2))
     take_steps(whole, 3 * STEPS)
     take_steps(stopped, step)
-    stopped.save(tmp_path)
+    stopped.snapshot().write(tmp_path)
     resumed = make_learner(epochs=4, **option)
     resumed.load(tmp_path)
     take_steps(resumed, 3 * STEPS - step)
@@ -88,7 +89,7 @@ def test_the_average_is_what_is_evaluated_and_saved(tmp_path: Path) -> None:
         evaluate(model, validation, World()).loss for model in (learner.model, learner.trained)
     )
     assert learner.history[-1].validation_loss == averaged != trained
-    learner.save(tmp_path)
+    learner.snapshot().write(tmp_path)
     plain = MODELS.build(NORMS)
     load_weights(plain, tmp_path / WEIGHTS)
     assert evaluate(plain, validation, World()).loss == averaged

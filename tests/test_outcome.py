@@ -39,6 +39,9 @@ class _Nobody:
     def stop_requested(self) -> bool:
         return False
 
+    def seconds_left(self) -> float | None:
+        return None
+
 
 @pytest.fixture
 def folder_store(tiny_job: Job) -> Store:

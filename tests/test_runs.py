@@ -1,20 +1,11 @@
-"""Runs: documents written once, pins, retention, background commits and identity."""
+"""Runs: documents written once, pins, retention and identity."""
 
-import threading
 from pathlib import Path
 
 import pytest
 
-from cifar_dist.errors import ConfigError, DamagedError, RefusedError, StoreError
-from cifar_dist.runs import (
-    Attempt,
-    BackgroundCommitter,
-    Manifest,
-    Run,
-    fingerprint,
-    fresh,
-    identity,
-)
+from cifar_dist.errors import ConfigError, DamagedError, RefusedError
+from cifar_dist.runs import Manifest, Run, fingerprint, fresh, identity
 from cifar_dist.runs.seal import sealed, unsealed
 from tests.checkpoints import commit, state
 
@@ -109,85 +100,6 @@ def test_a_report_is_complete_or_not_there(run: Run, tmp_path: Path) -> None:
     report = run.report()
     assert report is not None and report.folder == first
     assert run.write_report(folder) == run.key("report/000003")
-
-
-class Gate:
-    """Lets commits of an attempt through one by one."""
-
-    def __init__(self, attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.entered, self.open, self.steps = threading.Semaphore(0), threading.Semaphore(0), []
-        self._commit = attempt.commit
-        monkeypatch.setattr(attempt, "commit", self._wait_and_commit)
-
-    def _wait_and_commit(
-        self, folder: Path, *, step: int, epoch: int, metrics: dict[str, float]
-    ) -> Manifest:
-        self.entered.release()
-        self.open.acquire()
-        self.steps.append(step)
-        return self._commit(folder, step=step, epoch=epoch, metrics=metrics)
-
-
-def submit(committer: BackgroundCommitter, folder: Path, step: int, best: bool = False) -> None:
-    committer.submit(folder, step=step, epoch=step, metrics={}, best=best)
-
-
-@pytest.mark.parametrize(
-    ("best", "committed"),
-    [((), [1, 5]), ((2,), [1, 2, 5]), ((2, 4), [1, 4, 5]), ((1, 5), [1, 5]), ((3, 4, 5), [1, 5])],
-)
-def test_of_those_waiting_the_newest_and_the_newest_best_are_committed(
-    run: Run,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    best: tuple[int],
-    committed: list[int],
-) -> None:
-    attempt = run.claim_attempt()
-    gate, committer = Gate(attempt, monkeypatch), BackgroundCommitter(run, attempt)
-    folders = [state(tmp_path, step) for step in range(1, 6)]
-    for step, folder in enumerate(folders, 1):
-        submit(committer, folder, step, step in best)
-        if step == 1:
-            gate.entered.acquire()  # from here on it is uploading
-    gate.open.release(5)
-    last = committer.wait()
-    assert gate.steps == committed and last is not None and last.step == 5
-    assert not any(folder.exists() for folder in folders)
-    pinned = run.best()
-    assert (pinned.step if pinned else None) == (max(best) if best else None)
-
-
-def test_a_failed_upload_is_raised_by_the_next_call_and_keeps_its_folder(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> Manifest:
-        raise StoreError("the storage is gone")
-
-    attempt = run.claim_attempt()
-    monkeypatch.setattr(attempt, "commit", fail)
-    committer, folder = BackgroundCommitter(run, attempt), state(tmp_path, 1)
-    submit(committer, folder, 1)
-    with pytest.raises(StoreError, match="gone"):
-        committer.wait()
-    with pytest.raises(StoreError, match="gone"):
-        submit(committer, folder, 2)
-    assert folder.exists()
-
-
-def test_a_store_that_forbids_deleting_does_not_stop_training(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(keys: object) -> None:
-        raise StoreError("no right to delete")
-
-    monkeypatch.setattr(run.store, "delete", refuse)
-    committer = BackgroundCommitter(run, run.claim_attempt(), keep=1)
-    for step in (1, 2):
-        submit(committer, state(tmp_path, step), step)
-        committer.wait()
-    assert len(run.checkpoints()) == 2
-    assert "no right to delete" in caplog.text
 
 
 def test_the_same_recipe_on_the_same_data_has_the_same_fingerprint() -> None:

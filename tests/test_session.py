@@ -8,14 +8,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cifar_dist import loop
+from cifar_dist.checkpoint import WEIGHTS, load_weights
 from cifar_dist.config import Job, patched
 from cifar_dist.data import Dataset
+from cifar_dist.device import device_for
 from cifar_dist.documents import EpochRecord
 from cifar_dist.errors import DeviceError
-from cifar_dist.learner import WEIGHTS, Learner, build_model, load_weights
+from cifar_dist.learner import Learner, build_model
 from cifar_dist.loop import evaluate
 from cifar_dist.runs import Manifest, Run
-from cifar_dist.session import Result, Session, device_for, train_session
+from cifar_dist.session import Result, Session, train_session
 from cifar_dist.store import open_store
 from cifar_dist.world import World
 from tests.tiny import FP32, make_job
@@ -142,11 +144,22 @@ def test_a_best_epoch_whose_pin_was_lost_to_a_kill_is_pinned_on_resume(
     assert best.step == STEPS
 
 
+def test_a_best_checkpoint_that_is_damaged_does_not_stop_a_resume(
+    tiny_job: Job, tiny_data: Dataset
+) -> None:
+    run = run_of(tiny_job)
+    expected = train(tiny_job, run)
+    newest = run.checkpoints()[0]
+    assert run.best() == newest
+    Path(tiny_job.store, newest.key).write_bytes(b"{}")
+    assert train(tiny_job, run).test == expected.test
+
+
 def test_a_run_whose_last_epoch_is_committed_is_only_evaluated(tiny_job: Job) -> None:
     run, watcher = run_of(tiny_job), Watcher()
     first = train(tiny_job, run)
     again = train_session(tiny_job, run, World(), watcher)
-    assert again == first
+    assert again.model_copy(update={"storage": first.storage}) == first
     assert watcher.seen == []
 
 
@@ -165,7 +178,7 @@ def test_the_verdict_on_arithmetic_is_found_once_and_kept(
     job = patched(tiny_job, {"recipe.precision": "auto", "recipe.epochs": 1})
     run = run_of(job)
     verdict = train(job, run).verdict
-    monkeypatch.setattr("cifar_dist.session.probe", None)
+    monkeypatch.setattr("cifar_dist.probe.probe", None)
     assert train(job, run).verdict == verdict == run.recorded("precision.json")
 
 

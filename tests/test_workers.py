@@ -54,7 +54,7 @@ def saved_at_first_tick(dataset: Dataset, world: World, folder: Path) -> None:
     learner = Learner(recipe_of("lenet5"), dataset.train, FP32, world)
     next(epochs(learner, dataset.validation))
     if world.is_chief:
-        learner.save(folder)
+        learner.snapshot().write(folder)
 
 
 def local_buffers(dataset: Dataset, world: World) -> dict[str, Tensor]:
@@ -84,7 +84,7 @@ def steps_whole_and_resumed(
     whole, resumed = (Learner(recipe, dataset.train, FP32, world) for _ in range(2))
     for step, batch in enumerate(islice(whole.batches(), 4)):
         if step == 2 and world.is_chief:
-            whole.save(folder)
+            whole.snapshot().write(folder)
         whole.advance(batch)
     resumed.load(folder)
     for batch in islice(resumed.batches(), 2):

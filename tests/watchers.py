@@ -11,6 +11,7 @@ class Watcher:
     def __init__(self, stop_at: int | None = None) -> None:
         self.seen: list[tuple[int, int, int]] = []
         self._ticks_left = stop_at
+        self.left: float | None = None
 
     def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
         """Take note."""
@@ -21,6 +22,10 @@ class Watcher:
         if self._ticks_left is not None:
             self._ticks_left -= 1
         return self._ticks_left == 0
+
+    def seconds_left(self) -> float | None:
+        """Give what a test sets."""
+        return self.left
 
 
 class Silent:

@@ -56,6 +56,9 @@ REFUSED: list[tuple[Environment, str, str]] = [
     ({"AWS_ENDPOINT_URL": "host:9000"}, BUCKET, "AWS_ENDPOINT_URL"),
     ({"AWS_ENDPOINT_URL": "http://[::bad"}, BUCKET, "AWS_ENDPOINT_URL"),
     ({"AWS_ENDPOINT_URL": f"http://k:{SECRET}@h"}, BUCKET, "AWS_ENDPOINT_URL holds credentials"),
+    ({"AWS_ENDPOINT_URL": "ftp://host"}, BUCKET, "AWS_ENDPOINT_URL must be http://host:port"),
+    ({"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, BUCKET, "AWS_ENDPOINT_URL must be http://"),
+    ({"AWS_REQUEST_CHECKSUM_CALCULATION": "x"}, BUCKET, "CALCULATION='x': must be when_required"),
     ({"AWS_CONFIG_FILE": "{file}"}, BUCKET, "AWS settings do not make a client"),
     ({"AWS_SHARED_CREDENTIALS_FILE": "{file}"}, BUCKET, "AWS settings do not make a client"),
     ({"AWS_DEFAULTS_MODE": "x"}, BUCKET, "AWS settings do not make a client"),
@@ -68,8 +71,6 @@ UNAVAILABLE: list[tuple[Environment, str]] = [
     ({"AWS_MAX_ATTEMPTS": "0"}, "failed for 0 seconds"),
     ({"AWS_RETRY_MODE": "x"}, "failed for 0 seconds"),
     ({"AWS_REGION": None}, "failed for 0 seconds"),
-    ({"AWS_ENDPOINT_URL": "ftp://host"}, "AWS_"),
-    ({"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, "AWS_"),
     ({"http_proxy": "http://127.0.0.1:1", "no_proxy": ""}, "ProxyConnectionError"),
     ({"http_proxy": "::bad::", "no_proxy": ""}, "failed for 0 seconds"),
 ]

@@ -43,24 +43,28 @@ def train(
     return document
 
 
-def tune(
+def tune(  # noqa: PLR0913 - a command's flags
     space: "Space | Mapping[str, Any] | _FILE",
     *,
     store: _FILE | None = None,
+    resume: bool = False,
     fresh: bool = False,
+    extend: int | None = None,
     progress: bool | None = None,
 ) -> "TuneDocument":
     """Search a space: plain data, a YAML file, a shipped space's name or a Space.
 
-    `store` takes the place of the job's own. A finished sweep is given back as it is; `fresh`
-    starts again under a new id. Raises CifarDistError.
+    `store` takes the place of the job's own. A finished sweep is given back as it is; `resume`
+    continues one that was interrupted, `extend` adds so many trials, `fresh` starts again under a
+    new id. Raises CifarDistError.
     """
-    from cifar_dist.api.sweep import check_won, run_sweep
+    from cifar_dist.api.sweep import Again, check_won, run_sweep
 
     asked = _space(space)
     if store is not None:
         asked = asked.changed({"store": os.fspath(store)}, None)
-    document = run_sweep(asked, {}, follower(progress), again=fresh)
+    again = Again(fresh=fresh, resume=resume, extend=extend)
+    document = run_sweep(asked, {}, follower(progress), again)
     check_won(document)
     return document
 

@@ -101,7 +101,8 @@ def _component(data: dict[str, Any]) -> "Component":
 
 
 def _built(component: "Component", weights: Path | None = None) -> "nn.Module":
-    from cifar_dist.learner import build_model, load_weights
+    from cifar_dist.checkpoint import load_weights
+    from cifar_dist.learner import build_model
 
     model = build_model(component, seed=0)
     if weights is not None:

@@ -29,12 +29,13 @@ def run_job(
     from cifar_dist.dataset import find
     from cifar_dist.store import open_store
 
-    store = open_store(job.store)
-    job = patched(job, {"store": store.uri})
-    find(job.recipe.data)
+    store = open_store(job.store, job.s3)
+    job = patched(job, store.address)
+    find(job.recipe.data, s3=job.s3)
 
+    from cifar_dist.device import check_device
     from cifar_dist.outcome import start_run
-    from cifar_dist.session import check_device, recipe_data
+    from cifar_dist.session import recipe_data
 
     check_device(job.placement)
     run = start_run(store, job, recipe_data(job).facts(), again=again, resume=resume)
@@ -45,7 +46,7 @@ def continue_run(run: "Run", follower: "Follower", workers: int | None = None) -
     """Continue a run from its newest intact checkpoint. Raises DataError on other images."""
     from cifar_dist.config import parse_job, patched
 
-    job = patched(parse_job(run.document["job"]), {"store": run.store.uri})
+    job = patched(parse_job(run.document["job"]), run.store.address)
     if workers is not None:
         job = patched(job, {"placement.workers": workers})
     if run.finished is None:
@@ -66,7 +67,8 @@ def check_ended(document: "TrainDocument") -> None:
 
 
 def _check_unchanged(job: "Job", run: "Run") -> None:
-    from cifar_dist.session import check_device, recipe_data
+    from cifar_dist.device import check_device
+    from cifar_dist.session import recipe_data
 
     check_device(job.placement)
     if recipe_data(job).sha256 != run.document["data"]["sha256"]:
@@ -113,10 +115,13 @@ class _Local:
         self.observe = progress.observe
         self.stop_requested = stop_requested
 
+    def seconds_left(self) -> float | None:
+        return None
+
 
 def _in_process(job: "Job") -> bool:
     if job.placement.workers is not None:
         return job.placement.workers == 0
-    from cifar_dist.session import usable_gpus
+    from cifar_dist.device import usable_gpus
 
     return "RAY_ADDRESS" not in os.environ and usable_gpus() <= 1

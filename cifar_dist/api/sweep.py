@@ -1,12 +1,20 @@
 """A sweep from its space to its document: begun or found again, searched, its winner tested."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cifar_dist.api.run import check_ended, run_job
-from cifar_dist.errors import RunError
+from cifar_dist.errors import (
+    ConfigError,
+    DataError,
+    InterruptedRunError,
+    RefusedError,
+    RunError,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cifar_dist.api.follower import Follower
     from cifar_dist.cluster.tune import Trials
     from cifar_dist.config import Job
@@ -22,35 +30,81 @@ def named(space: "Space", path: Path) -> "Space":
     return space.changed({"name": path.stem.replace("_", "-").lower()}, None)
 
 
+class Again(NamedTuple):
+    """What to do about a sweep that exists; by itself a finished one is shown again."""
+
+    fresh: bool = False
+    """Leave it and begin another one."""
+    resume: bool = False
+    """Continue it."""
+    extend: int | None = None
+    """Add so many trials to it."""
+
+
+SHOWN = Again()
+"""Show a finished one, and refuse an unfinished one."""
+
+
 def run_sweep(
-    space: "Space", final: dict[str, Any], follower: "Follower", *, again: bool = False
+    space: "Space", final: dict[str, Any], follower: "Follower", again: Again = SHOWN
 ) -> "TuneDocument":
     """Search a space, which its job names, to its end; a finished sweep is given back as it is.
 
-    `final` changes the winner's job for its retraining; empty, the winner is kept as it is.
+    `final` changes the winner's job for its retraining; empty, the winner is kept as it is. Raises
+    RefusedError for an unfinished sweep unless `again` says what to do.
     """
     from cifar_dist.config import patched
     from cifar_dist.dataset import find
     from cifar_dist.store import open_store
 
+    _check_either(again)
     patched(space.job, final)
     space.check_retraining(final)
-    store = open_store(space.job.store)
-    space = space.changed({"store": store.uri}, None)
-    find(space.job.recipe.data)
+    store = open_store(space.job.store, space.job.s3)
+    space = space.changed(store.address, None)
+    find(space.job.recipe.data, s3=space.job.s3)
 
-    from cifar_dist.session import check_device, recipe_data
-    from cifar_dist.sweep import find_sweep, sweep_document
+    from cifar_dist.device import check_device
+    from cifar_dist.session import recipe_data
+    from cifar_dist.sweep import check_unchanged, find_sweep, sweep_document
 
     check_device(space.job.placement)
     facts = recipe_data(space.job).facts()
-    sweep = find_sweep(store, space, space.job.title, facts, again=again)
+    sweep = find_sweep(store, space, space.job.title, facts, again=again.fresh)
     if not sweep.exists:
-        from cifar_dist.cluster.slots import check_here
+        document = sweep_document(space, facts, final)
+        if again.resume or again.extend:
+            check_unchanged(store, document, space.job.title, finished=again.extend is not None)
+        _begin(sweep, space, document, again)
+    elif again.extend is not None:
+        _extend(sweep, space, final, again)
+    elif sweep.finished is None:
+        _check_continued(sweep, final, again)
+    return _finished(sweep, space, follower)
 
-        check_here(space.job.placement)
-        sweep.create(sweep_document(space, facts))
-    return _finished(sweep, space, final, follower)
+
+def continue_sweep(
+    sweep: "Sweep", follower: "Follower", placement: "Mapping[str, Any]"
+) -> "TuneDocument":
+    """Continue a sweep as it is stored, but for some of its job's fields that say where it runs.
+
+    Raises DataError on other images.
+    """
+    from cifar_dist.search import Space
+
+    stored = sweep.document
+    space = Space.parse(stored["space"]).changed({**sweep.store.address, **placement}, None)
+    if sweep.finished is None:
+        from cifar_dist.device import check_device
+        from cifar_dist.session import recipe_data
+
+        check_device(space.job.placement)
+        if recipe_data(space.job).sha256 != stored["data"]["sha256"]:
+            raise DataError(
+                f"the images of {space.job.recipe.data} changed since sweep {sweep.name} began; "
+                "bring them back, or search on the new ones with `cifar-dist tune`"
+            )
+    return _finished(sweep, space, follower)
 
 
 def check_won(document: "TuneDocument") -> None:
@@ -60,23 +114,83 @@ def check_won(document: "TuneDocument") -> None:
         raise RunError(f"all {count} trials of sweep {document.sweep} failed; see their table")
 
 
-def _finished(
-    sweep: "Sweep", space: "Space", final: dict[str, Any], follower: "Follower"
-) -> "TuneDocument":
+def _check_either(again: Again) -> None:
+    if again.fresh and (again.resume or again.extend is not None):
+        raise ConfigError(
+            "--fresh starts another sweep, while --resume and --extend go on with the one that is "
+            "there; give one of them"
+        )
+    if again.extend is not None and again.extend < 1:
+        raise ConfigError(f"extend={again.extend}: must be at least 1 trial")
+
+
+def _begin(sweep: "Sweep", space: "Space", document: dict[str, Any], again: Again) -> None:
+    if again.extend is not None:
+        raise ConfigError(
+            f"there is no sweep {sweep.name} in {sweep.store.uri} to extend; begin it without "
+            "--extend, or name its store with --store"
+        )
+    from cifar_dist.cluster.slots import check_here
+
+    check_here(space.job.placement)
+    sweep.create(document)
+
+
+def _check_continued(sweep: "Sweep", final: dict[str, Any], again: Again) -> None:
+    name = sweep.name
+    if not again.resume:
+        raise RefusedError(
+            f"sweep {name} was started before and is not finished; continue it with "
+            f"`cifar-dist resume {name}`, or start again with --fresh (in Python by resume=True "
+            "or fresh=True)"
+        )
+    if final and final != sweep.goal.final:
+        raise RefusedError(
+            f"sweep {name} was begun with another retraining of its winner; leave --refit and "
+            "--final-epochs out to go on as it was begun, or start again with --fresh"
+        )
+
+
+def _extend(sweep: "Sweep", space: "Space", final: dict[str, Any], again: Again) -> None:
+    from cifar_dist.runs import Goal
+    from cifar_dist.search.checks import MAX_TRIALS
+    from cifar_dist.tally import Tally
+
+    goal, more, is_finished = sweep.goal, again.extend or 0, sweep.finished is not None
+    if again.resume and not is_finished and goal.added == more:
+        return  # asked for before, and cut short
+    tally = Tally(sweep.events())
+    begun = len(tally.overrides)
+    # What a spent budget left out of a finished sweep is not made up for.
+    planned = begun if is_finished else goal.trials or space.count
+    left = min(space.untried(tally.overrides.values()) - (planned - begun), MAX_TRIALS - planned)
+    if more > left:
+        raise ConfigError(
+            f"extend={more}: sweep {sweep.name} can have {max(0, left):.0f} more trials, as none "
+            f"is tried twice and {MAX_TRIALS:,} are the most; ask for fewer, or widen the space"
+        )
+    spent = tally.wall_seconds if is_finished else goal.spent_seconds
+    sweep.extend(Goal(goal.extension + 1, planned + more, more, final or goal.final, spent))
+
+
+def _finished(sweep: "Sweep", space: "Space", follower: "Follower") -> "TuneDocument":
     from cifar_dist.documents import TuneDocument
 
-    name = sweep.prefix.rpartition("/")[2]
-    if sweep.finished is not None:
-        follower.note(f"sweep {name} is finished; this is its result (--fresh runs it again)")
-        return TuneDocument.model_validate(sweep.finished)
+    if (stored := sweep.finished) is not None:
+        follower.note(
+            f"sweep {sweep.name} is finished; this is its result (--extend adds trials, --fresh "
+            "runs it again)"
+        )
+        return TuneDocument.model_validate(stored)
     from cifar_dist.cluster.tune import sweep_trials
     from cifar_dist.outcome import publish_sweep
 
-    follower.note(f"sweep {name} in {sweep.store.uri}: {space.count} trials")
+    goal = sweep.goal
+    follower.note(f"sweep {sweep.name} in {sweep.store.uri}: {goal.trials or space.count} trials")
     with follower.sweep() as progress, follower.stopping() as stop:
         trials = sweep_trials(space, sweep, progress, stop)
-    document = _document(sweep, space, trials, final, follower)
-    publish_sweep(sweep, document)
+    document = _document(sweep, space, trials, goal.final, follower)
+    publish_sweep(sweep, document, goal.extension)
     return document
 
 
@@ -98,16 +212,20 @@ def _document(
     job = patched(space.job, best.parameters)
     found = {"best": best.trial, "best_job": job.model_dump(mode="json")}
     if final:
-        name = sweep.prefix.rpartition("/")[2]
-        found |= _retrained(patched(job, {**final, "name": name}), follower)
+        found |= _retrained(sweep, patched(job, {**final, "name": sweep.name}), follower)
     else:
         found |= _scored(sweep, best.trial, job)
     return document.model_copy(update=found)
 
 
-def _retrained(job: "Job", follower: "Follower") -> dict[str, Any]:
+def _retrained(sweep: "Sweep", job: "Job", follower: "Follower") -> dict[str, Any]:
     follower.note("retraining the winner")
     trained = run_job(job, follower, resume=True)
+    if trained.state == "interrupted":
+        raise InterruptedRunError(
+            f"sweep {sweep.name} was interrupted while its winner was retrained, which is "
+            f"committed; go on with `cifar-dist resume {sweep.name}`, or in Python by resume=True"
+        )
     check_ended(trained)
     return {
         "winner_run": f"runs/{trained.run}",
@@ -117,9 +235,13 @@ def _retrained(job: "Job", follower: "Follower") -> dict[str, Any]:
 
 
 def _scored(sweep: "Sweep", trial: int, job: "Job") -> dict[str, Any]:
+    from cifar_dist.documents import TuneDocument
     from cifar_dist.session import recipe_data
     from cifar_dist.sweep import score_winner
 
     run = sweep.trial(trial)
+    if (stored := sweep.result) is not None and stored["winner_run"] == run.prefix:
+        known = TuneDocument.model_validate(stored)  # the test split is not read again
+        return {"winner_run": run.prefix, "validation": known.validation, "test": known.test}
     validation, test = score_winner(run, job, recipe_data(job))
     return {"winner_run": run.prefix, "validation": validation, "test": test}

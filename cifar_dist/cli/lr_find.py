@@ -21,7 +21,7 @@ def find_lr(job: "Job", output: Path, json: bool) -> None:
     document_file = output.with_suffix(".json")
     for path in (output, document_file):
         check_free(path)
-    find(job.recipe.data)
+    find(job.recipe.data, s3=job.s3)
 
     from cifar_dist.lr_range import find_lr
     from cifar_dist.report.lr_range import lr_range_text, save_lr_range

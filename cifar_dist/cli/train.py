@@ -10,6 +10,7 @@ from cifar_dist.cli.commands import add
 from cifar_dist.cli.lr_find import DEFAULT_OUTPUT, find_lr
 from cifar_dist.cli.output import emit
 from cifar_dist.cli.terminal import Terminal
+from cifar_dist.cli.tune import Concurrency, conclude
 from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ Lr = Annotated[
 ]
 Unfinished = Annotated[
     str,
-    typer.Argument(metavar="ID", help="A run of `artifacts ls`.", autocompletion=completion.runs),
+    typer.Argument(
+        metavar="ID", help="A run or sweep of `artifacts ls`.", autocompletion=completion.runs
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run if it was started.")]
 LrFind = Annotated[
@@ -51,12 +54,17 @@ _TRAIN = (
     "train job.yaml --workers 2 --json",
     "train --model lenet5 --lr-find",
 )
+_RESUME = (
+    "resume speednet-1a2b3c4d",
+    "resume speednet-1a2b3c4d --workers 2",
+    "resume quickstart-1a2b3c4d --store s3://my-bucket/team --concurrency 4",
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     add(app, "train", _train, *_TRAIN)
-    add(app, "resume", _resume, "resume speednet-1a2b3c4d", "resume speednet-1a2b3c4d --workers 2")
+    add(app, "resume", _resume, *_RESUME)
 
 
 def _train(
@@ -102,21 +110,30 @@ def _resume(
     name: Unfinished,
     store: options.Store = None,
     workers: options.Workers = None,
+    concurrency: Concurrency = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Continue a run from its newest intact checkpoint.
+    """Continue a run from its newest intact checkpoint, or a sweep with its unfinished trials.
 
-    The stored job is the truth: nothing but the count of workers can be changed, and the images
-    must be the same. A finished run prints its result.
+    What is stored is the truth: nothing but the count of workers and of trials at once can be
+    changed, and the images must be the same. What is finished prints its result.
     """
-    from cifar_dist.api.run import continue_run
     from cifar_dist.runs import Run, locate
     from cifar_dist.store import open_store
 
     found = locate(open_store(store or options.DEFAULT_STORE), name)
     if not isinstance(found, Run):
-        raise ConfigError(f"{name} is a sweep; only runs can be resumed, start it with --fresh")
+        from cifar_dist.api.sweep import continue_sweep
+
+        given = {"placement.workers": workers, "placement.concurrency": concurrency}
+        placement = {path: value for path, value in given.items() if value is not None}
+        conclude(continue_sweep(found, Terminal(), placement), json)
+        return
+    if concurrency is not None:
+        raise ConfigError(f"--concurrency={concurrency}: {name} is a run; only sweeps have trials")
+    from cifar_dist.api.run import continue_run
+
     _conclude(continue_run(found, Terminal(), workers), json)
 
 

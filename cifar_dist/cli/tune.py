@@ -44,12 +44,19 @@ FinalEpochs = Annotated[
 Refit = Annotated[
     bool, typer.Option("--refit", help="Retrain the winner on the validation images, too.")
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the sweep if it was started.")]
+Extend = Annotated[
+    int | None,
+    typer.Option("--extend", metavar="N", help="Add N trials to the sweep of this space."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be tried.")]
 
 _EXAMPLES = (
     "tune",
     "tune dropout --trials 12 --max-seconds 3600 --concurrency 2",
     "tune learning_rate --data cifar10 --store s3://my-bucket/team --final-epochs 40 --refit",
+    "tune quickstart --resume",
+    "tune dropout --extend 12",
     "tune my_space.yaml --dry-run",
 )
 
@@ -75,6 +82,8 @@ def _tune(
     name: options.Name = None,
     sets: options.Set = None,
     fresh: options.Fresh = False,
+    resume: Resume = False,
+    extend: Extend = None,
     dry_run: DryRun = False,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -83,15 +92,23 @@ def _tune(
 
     Trial 0 is the base job itself. The flags change that job; the space says what varies around
     it. Trials run on a local Ray, or on the cluster that RAY_ADDRESS names. Asked again, a
-    finished sweep prints its result at once.
+    finished sweep prints its result at once. Ctrl-C commits what there is; --resume goes on, and
+    --extend tries what was not tried yet.
     """
     asked = _asked(space, options.overrides(command), trials, max_seconds)
     if dry_run:
         emit(preview(asked), preview_table, json)
         return
-    from cifar_dist.api.sweep import check_won, run_sweep
+    from cifar_dist.api.sweep import Again, run_sweep
 
-    document = run_sweep(asked, _final(final_epochs, refit), Terminal(), again=fresh)
+    again = Again(fresh, resume, extend)
+    conclude(run_sweep(asked, _final(final_epochs, refit), Terminal(), again), json)
+
+
+def conclude(document: "TuneDocument", json: bool) -> None:
+    """Print what a sweep came to; one without a winner ends the program with its exit code."""
+    from cifar_dist.api.sweep import check_won
+
     emit(document, summary, json)
     check_won(document)
 

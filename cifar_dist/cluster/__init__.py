@@ -17,6 +17,7 @@ _DEFAULTS = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "120",  # seconds that a busy machine may need
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the same as on the command line
     "RAY_ENABLE_AUTO_CONNECT": "0",  # a late call after the end would start a second Ray
+    "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "10",  # a worker that hangs says no farewell either
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our ledger holds what they would write
     "TUNE_MAX_PENDING_TRIALS_PG": "10000",  # our sampler bounds them; else they start in turn
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a trial's row says why it failed

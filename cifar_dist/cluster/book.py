@@ -1,17 +1,16 @@
 """What the driver knows of a sweep's trials: kept in the ledger, shown as it happens."""
 
-import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ray import tune
 
 from cifar_dist.cluster.failures import reason
-from cifar_dist.documents import EpochRecord, Rung, TrialRow, TrialState, best_epoch
+from cifar_dist.documents import TrialRow, TrialState, best_epoch
 from cifar_dist.errors import CifarDistError
 from cifar_dist.runs import Ledger
-from cifar_dist.search import Observation
-from cifar_dist.sweep import Seen
+from cifar_dist.tally import Tally
 
 
 class SweepProgress(Protocol):
@@ -21,29 +20,30 @@ class SweepProgress(Protocol):
         """Show where the cluster's dashboard is."""
 
     def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
-        """Show the trials that ended, newest last, and how many are running of how many."""
+        """Show the trials that ended, newest last, and how many are running of how many.
+
+        The rows are brief: without their epochs.
+        """
 
 
 class Book(tune.Callback):
-    """Hears every result on the driver, writes the ledger and keeps a row per ended trial."""
+    """Hears every result on the driver and writes the ledger; begins with what that holds."""
 
     def __init__(
         self, total: int, rungs: Sequence[int], ledger: Ledger, progress: SweepProgress
     ) -> None:
-        self._total, self._rungs = total, rungs
-        self._ledger, self._progress = ledger, progress
-        self.rows: dict[int, TrialRow] = {}
-        self.busy_seconds = 0.0
+        self.total, self._rungs = total, rungs
+        self._ledger, self.progress = ledger, progress
+        self.tally = Tally(ledger.replay())
+        self.waiting = deque(self.tally.unfinished)
+        """Trials that an earlier attempt left unfinished and this one did not take up yet."""
         self.interrupted = False
         self.ended_by: str | None = None
         """Why trials that were still running ended, if not by ASHA."""
         self.error: CifarDistError | None = None
         """What the ledger raised; Tune would tell it as a text of its own."""
-        self._seen = Seen()
-        self._overrides: dict[int, dict[str, Any]] = {}
-        self._histories: dict[int, list[EpochRecord]] = {}
-        self._since: dict[int, float] = {}
-        """When the trials that run now began."""
+        self._rows = [self.tally.row(number, in_brief=True) for number in self.tally.ends]
+        self._running: set[int] = set()
         self._recovered: set[int] = set()
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
@@ -53,51 +53,62 @@ class Book(tune.Callback):
     @property
     def asked(self) -> int:
         """How many trials were asked for."""
-        return len(self._overrides)
+        return len(self.tally.overrides)
+
+    @property
+    def ended(self) -> int:
+        """How many of them ended."""
+        return len(self.tally.ends)
 
     @property
     def open(self) -> int:
-        """How many of them have not ended."""
-        return self.asked - len(self.rows)
+        """How many of them hold a slot or wait for it: neither ended nor left by an attempt."""
+        return self.asked - self.ended - len(self.waiting)
 
-    @property
-    def seen(self) -> list[Observation]:
-        """What is known of every trial that was asked for, in that order."""
-        return self._seen.observations
+    def open_attempt(self, reserved: Mapping[str, float]) -> None:
+        """Note that this attempt begins, and what each of its trials reserves."""
+        cpus, gpus = reserved.get("CPU", 0.0), reserved.get("GPU", 0.0)
+        self._told(self._ledger.open, cpus=cpus, gpus=gpus)
 
     def begin(self, number: int, overrides: dict[str, Any]) -> None:
         """Store what makes a trial, before anything of it exists; later epochs build on it."""
-        self._overrides[number], self._histories[number] = overrides, []
         self._note("start", number, overrides=overrides)
         self._ledger.flush()
 
+    def prune(self, number: int) -> None:
+        """End a trial that ASHA had decided to stop when its driver was killed."""
+        self.waiting.remove(number)
+        last = self.tally.history(number)[-1]
+        self._close(number, "pruned", why=_pruned(last.validation_accuracy, last.epoch))
+
     def close(self) -> None:
         """End what the budget cut short, and store the events not stored yet."""
-        for number in list(self._since):
-            if self.ended_by and self._histories[number] and not self.interrupted:
-                self._close(number, "pruned", self.ended_by, None)
-        self._ledger.flush()
+        for number in self.tally.unfinished:
+            if self.ended_by and self.tally.reached(number) and not self.interrupted:
+                self._close(number, "pruned", why=self.ended_by)
+        self._told(self._ledger.add, "close")
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the start of a trial."""
-        self._since[trial.config["number"]] = time.monotonic()
+        self._running.add(trial.config["number"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Note one epoch, or all up to where a trial goes on whose worker was lost."""
+        """Note one epoch, or all up to where a trial goes on whose worker or driver was lost."""
         number = trial.config["number"]
-        for record in map(EpochRecord.model_validate, result["records"]):
-            history = self._histories[number]
-            history[record.epoch - 1 :] = [record]
-            self._note("epoch", number, **record.model_dump(mode="json"))
-            if record.epoch in self._rungs:
-                value = record.validation_accuracy or 0.0
-                self._note("rung", number, epoch=record.epoch, value=value)
+        for record in result["records"]:
+            epoch = record["epoch"]
+            if self.tally.is_new(number, record):
+                self._note("epoch", number, **record)
+            # What is decided is decided, even if the epoch should come out otherwise again.
+            if epoch in self._rungs and epoch not in self.tally.rungs[number]:
+                value = record["validation_accuracy"] or 0.0
+                self._note("rung", number, epoch=epoch, value=value)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial's worker was lost; it starts again, from its newest checkpoint."""
-        self._leave(trial.config["number"])
+        self._running.discard(trial.config["number"])
         self._recovered.add(trial.config["number"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -107,57 +118,61 @@ class Book(tune.Callback):
         if state == "interrupted" or (state == "running" and self.interrupted):
             return
         if state == "running":
-            state, why = "pruned", self.ended_by or _pruned(last)
-        self._close(trial.config["number"], state, why, last.get("start_seconds"))
+            state = "pruned"
+            why = self.ended_by or _pruned(last["validation_accuracy"], last["epoch"])
+        # ASHA heard of a failure, too: as of the worst accuracy.
+        failed = state == "failed" and "epoch" in last
+        heard = (last["epoch"], last["validation_accuracy"]) if failed else None
+        start_seconds = last.get("start_seconds")
+        self._close(
+            trial.config["number"], state, why=why, heard=heard, start_seconds=start_seconds
+        )
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note a trial whose worker died more often than it may."""
         error = trial.get_pickled_error()
         why = reason(error) if error else "its worker died"
-        self._close(trial.config["number"], "failed", why, None)
+        self._close(trial.config["number"], "failed", why=why)
 
     def _close(
-        self, number: int, state: TrialState, why: str | None, start_seconds: float | None
+        self,
+        number: int,
+        state: TrialState,
+        *,
+        why: str | None,
+        heard: tuple[int, float] | None = None,
+        start_seconds: float | None = None,
     ) -> None:
-        self._leave(number)
-        history = self._histories[number]
+        self._running.discard(number)
+        history = self.tally.history(number)
         best = history[best_epoch(history) - 1] if history and state != "failed" else None
-        row = TrialRow(
-            trial=number,
+        self._note(
+            "end",
+            number,
             state=state,
             reason=why,
-            parameters=self._overrides[number],
             epochs=len(history),
             best_epoch=best.epoch if best else None,
             validation_loss=best.validation_loss if best else None,
             validation_accuracy=best.validation_accuracy if best else None,
-            rungs=[
-                Rung(epoch=r.epoch, value=r.validation_accuracy or 0.0)
-                for r in history
-                if r.epoch in self._rungs
-            ],
-            history=history,
             start_seconds=None if number in self._recovered else start_seconds,
             train_seconds=sum(record.seconds for record in history),
+            heard=heard,
         )
-        self.rows[number] = row
-        ended = row.model_dump(mode="json", exclude={"history", "rungs", "parameters", "trial"})
-        self._note("end", number, **ended)
-        self._progress.observe(list(self.rows.values()), len(self._since), self._total)
+        self._rows.append(self.tally.row(number, in_brief=True))
+        self.progress.observe(self._rows, len(self._running), self.total)
 
     def _note(self, event: str, number: int, **facts: Any) -> None:
+        self._told(self._ledger.add, event, number, **facts)
+
+    def _told(self, tell: Any, *what: Any, **facts: Any) -> None:
         try:
-            self._ledger.add(event, number, **facts)
+            event = tell(*what, **facts)
         except CifarDistError as error:
             self.error = error
             raise
-        self._seen.add({"event": event, "trial": number, **facts})
-
-    def _leave(self, number: int) -> None:
-        now = time.monotonic()
-        self.busy_seconds += now - self._since.pop(number, now)
+        self.tally.add(event)
 
 
-def _pruned(last: dict[str, Any]) -> str:
-    accuracy, epoch = last["validation_accuracy"], last["epoch"]
-    return f"stopped by ASHA with {accuracy:.2%} after epoch {epoch}"
+def _pruned(accuracy: float | None, epoch: int) -> str:
+    return f"stopped by ASHA with {accuracy or 0.0:.2%} after epoch {epoch}"

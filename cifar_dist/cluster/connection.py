@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import AuthenticationError
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
+from ray.exceptions import AuthenticationError, RpcError
+from ray.experimental import internal_kv
 
 from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError, DeviceError, RunError
 from cifar_dist.machine import owned_cpus
 
 _ANSWER_SECONDS = 5.0
+_START_SECONDS = 60.0
 _ROUNDING = 1e-6  # 0.3 / 0.1 is a little less than 3
 _OBJECT_STORE_BYTES = 128 * 1024**2  # images live in the workers, not in Ray's object store
 
@@ -70,13 +73,29 @@ def connected() -> Iterator[Cluster]:
     with _signals_kept():
         context = _attached(address) if address else _started()
     try:
-        resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         yield Cluster(
-            nodes=tuple((there.get("CPU", 0.0), there.get("GPU", 0.0)) for there in resources),
+            nodes=machines(_START_SECONDS),
             dashboard=f"http://{context.dashboard_url}" if context.dashboard_url else None,
         )
     finally:
         ray.shutdown()
+
+
+def machines(seconds: float = 1.0) -> tuple[tuple[float, float], ...]:
+    """Give the CPUs and GPUs of each machine that is there; none if the head does not say so."""
+    client = internal_kv.internal_kv_get_gcs_client()
+    try:
+        nodes = client.get_all_node_info(timeout=seconds, state_filter=GcsNodeInfo.ALIVE)
+    except RpcError:
+        return ()
+    totals = [node.resources_total for node in nodes.values()]
+    return tuple((there.get("CPU", 0.0), there.get("GPU", 0.0)) for there in totals)
+
+
+def address() -> str:
+    """Name the cluster's head, host:port."""
+    name: str = ray.get_runtime_context().gcs_address
+    return name
 
 
 def require(cluster: Cluster, cpus: float, gpus: float) -> None:

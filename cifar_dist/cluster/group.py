@@ -12,10 +12,12 @@ from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
 from cifar_dist.cluster.channel import Channel
-from cifar_dist.cluster.driver import begun
+from cifar_dist.cluster.notice import group_seconds_left
+from cifar_dist.cluster.relay import relayed
 from cifar_dist.cluster.train import this_world, trainer
 from cifar_dist.cluster.trial import Trial, diverged, open_trial
 from cifar_dist.config import Placement, parse_job
+from cifar_dist.daemon import begun
 from cifar_dist.documents import EpochRecord
 from cifar_dist.runs import Sweep
 from cifar_dist.session import follow, recipe_data
@@ -105,7 +107,8 @@ class _Group:
     def command(self, config: dict[str, Any] | None, epochs: int, *, stop: bool) -> None:
         """Tell which trial to train, and up to which epoch; without one, to end."""
         order = {"turn": self.turn, "config": config, "epochs": epochs, "stop": stop}
-        self._channel.order(order)
+        while not self._channel.order(order):
+            time.sleep(_POLL_SECONDS)
 
     def has_ended(self) -> bool:
         """Wait a moment for the workers' end; raises what ended them."""
@@ -137,10 +140,12 @@ class _Chief:
 
     def __init__(self, channel: Channel) -> None:
         self._channel, self._turn = channel, 0
+        self._newest = {"turn": 0, "epochs": 0, "stop": True}
+        self.seconds_left = group_seconds_left
 
     def next_config(self) -> dict[str, Any] | None:
         """Wait for the next trial; None is the end."""
-        while (order := self._channel.ordered()) is None or order["turn"] == self._turn:
+        while (order := self._order())["turn"] == self._turn:
             time.sleep(_TURN_SECONDS)
         self._turn = order["turn"]
         config: dict[str, Any] | None = order["config"]
@@ -150,34 +155,38 @@ class _Chief:
         """Tell the leader, and wait until the next epoch may begin or is not wanted any more."""
         if step == total or (history and history[-1].train_loss is None):
             return  # the trial's end is told when it is committed
-        self.tell("running", history)
+        told = self.tell("running", history)
         while self._order()["epochs"] <= len(history) and not self.stop_requested():
             time.sleep(_TURN_SECONDS)
+            told = told or self.tell("running", history)
 
     def stop_requested(self) -> bool:
         """Tell whether to commit and end this trial: asked to, or given another."""
         order = self._order()
         return bool(order["stop"]) or order["turn"] != self._turn
 
-    def tell(self, state: str, history: Sequence[EpochRecord]) -> None:
-        """Tell how this trial stands."""
+    def tell(self, state: str, history: Sequence[EpochRecord]) -> bool:
+        """Tell how this trial stands; gives whether that was written."""
         records = [record.model_dump(mode="json") for record in history]
-        self._channel.publish({"turn": self._turn, "state": state, "history": records})
+        return self._channel.publish({"turn": self._turn, "state": state, "history": records})
 
     def _order(self) -> dict[str, Any]:
-        return self._channel.ordered() or {"turn": 0, "epochs": 0, "stop": True}
+        self._newest = self._channel.ordered() or self._newest
+        return self._newest
 
 
 def _work(given: dict[str, Any]) -> dict[str, Any]:
     world, chief = this_world(), _Chief(Channel(given["channel"]))
-    base = parse_job(given["spec"]["job"])
-    sweep = Sweep(open_store(base.store), given["spec"]["sweep"])
-    dataset = recipe_data(base)
-    while config := world.agree(chief.next_config() if world.is_chief else None):
-        session = open_trial(sweep, base, config, dataset, world)
-        state = follow(session, chief)
-        session.wait()
-        if world.is_chief:
-            chief.tell(state, session.learner.history)
-        del session  # its memory is needed for the next one
+    with relayed(Channel(given["spec"]["channel"]), f"worker {world.rank}") as relay:
+        base = parse_job(given["spec"]["job"])
+        sweep = Sweep(open_store(base.store, base.s3), given["spec"]["sweep"])
+        dataset = world.together(lambda: recipe_data(base))
+        while config := world.by_chief(chief.next_config):
+            relay.speaker = f"trial {config['number']}, worker {world.rank}"
+            session = open_trial(sweep, base, config, dataset, world)
+            state = follow(session, chief)
+            session.wait()
+            while world.is_chief and not chief.tell(state, session.learner.history):
+                time.sleep(_TURN_SECONDS)
+            del session  # its memory is needed for the next one
     return {}

@@ -5,16 +5,22 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from cifar_dist.cluster.asha import ReplayedAsha
 from cifar_dist.cluster.book import Book
 from cifar_dist.search import Space
 
 
 class Sampler(Searcher):
-    """Tune's searcher: at most `limit` trials are open at once, so none waits for a slot."""
+    """Tune's searcher: at most `limit` trials are open at once, so none waits for a slot.
 
-    def __init__(self, space: Space, book: Book, limit: int) -> None:
+    Those that an earlier attempt left unfinished come first, under their numbers.
+    """
+
+    def __init__(
+        self, space: Space, book: Book, limit: int, asha: ReplayedAsha | None = None
+    ) -> None:
         super().__init__()
-        self._space, self._book, self._limit = space, book, limit
+        self._space, self._book, self._limit, self._asha = space, book, limit, asha
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Tune writes its searcher down to restore a sweep from it; we restore from the ledger.
@@ -30,13 +36,20 @@ class Sampler(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Give a trial's number, what makes it and when its slot was free; None while all run."""
-        number = self._book.asked
-        if number == self._space.count:
+        book = self._book
+        if not book.waiting and book.asked >= book.total:
             return str(Searcher.FINISHED)
-        if self._book.open >= self._limit:
+        if book.open >= self._limit:
             return None
         asked_at = time.time()
-        seed = self._space.job.recipe.seed
-        overrides = self._space.proposal(number, seed, self._book.seen)
-        self._book.begin(number, overrides)
+        if book.waiting:
+            number = book.waiting.popleft()
+            overrides = book.tally.overrides[number]
+            if self._asha is not None:
+                self._asha.adopt(number, trial_id)
+        else:
+            number = book.asked
+            seed = self._space.job.recipe.seed
+            overrides = self._space.proposal(number, seed, book.tally.observations)
+        book.begin(number, overrides)
         return {"number": number, "overrides": overrides, "asked_at": asked_at}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from cifar_dist.cluster.connection import Cluster, require
 from cifar_dist.config import Placement
+from cifar_dist.device import usable_gpus
 from cifar_dist.errors import DeviceError, RunError
 from cifar_dist.machine import owned_cpus
-from cifar_dist.session import usable_gpus
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """One run over Ray Train workers: the driver's side and the worker's."""
 
+import os
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
@@ -14,6 +15,9 @@ from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import Cluster, connected, require
 from cifar_dist.cluster.driver import followed
 from cifar_dist.cluster.failures import deliberate, is_bug
+from cifar_dist.cluster.notice import group_seconds_left
+from cifar_dist.cluster.relay import relayed
+from cifar_dist.cluster.watch import Watch
 from cifar_dist.config import Job, Placement, parse_job, patched
 from cifar_dist.documents import EpochRecord
 from cifar_dist.runs import Run
@@ -21,7 +25,8 @@ from cifar_dist.session import Result, train_session
 from cifar_dist.store import open_store
 from cifar_dist.world import World
 
-_CONTROLLER_FAILURES = 5
+_START_FAILURES = 30  # an hour for lost machines to be replaced, at Ray's 120 s for each
+_SLOW_ANSWER_SECONDS = 30  # a worker that imports torch on a busy machine may be silent for long
 
 Work = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -54,7 +59,8 @@ def train(job: Job, run: Run, progress: Progress, stop: Event) -> Result:
                 "channel": channel.name,
             }
             try:
-                fitted = followed(trainer(_work, config, job.placement, scratch).fit, poll)
+                fit = trainer(_work, config, job.placement, scratch).fit
+                fitted = followed(fit, poll, Watch(channel, job.placement))
             finally:
                 channel.close()
     return Result.model_validate(fitted.return_value)
@@ -84,6 +90,7 @@ def placed(job: Job, cluster: Cluster) -> Job:
 
 def trainer(work: Work, config: dict[str, Any], placement: Placement, scratch: str) -> TorchTrainer:
     """Let every worker of a placement do `work`; what the chief returns is the return value."""
+    _settle_hangs(placement.collective_timeout_seconds)
     resources = {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     return TorchTrainer(
         work,
@@ -100,11 +107,22 @@ def trainer(work: Work, config: dict[str, Any], placement: Placement, scratch: s
             storage_path=scratch,
             failure_config=FailureConfig(
                 max_failures=placement.max_failures,
-                controller_failure_limit=_CONTROLLER_FAILURES,
+                max_preemption_failures=-1,
+                controller_failure_limit=_START_FAILURES,
             ),
             callbacks=[_NoRetry()],
         ),
     )
+
+
+def _settle_hangs(timeout_seconds: int) -> None:
+    """Set when a worker counts as hung, wherever the others happen to wait for it.
+
+    Ray takes these from the environment of the process that calls `fit`.
+    """
+    os.environ["RAY_TRAIN_COLLECTIVE_TIMEOUT_S"] = str(timeout_seconds)
+    answer_seconds = max(timeout_seconds, _SLOW_ANSWER_SECONDS)
+    os.environ["RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"] = str(answer_seconds)
 
 
 class _NoRetry(UserCallback):
@@ -131,6 +149,7 @@ class _Reporter:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.stop_requested = channel.stop_requested
+        self.seconds_left = group_seconds_left
 
     def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
         records = [record.model_dump(mode="json") for record in history]
@@ -144,7 +163,8 @@ def this_world() -> World:
 
 
 def _work(config: dict[str, Any]) -> dict[str, Any]:
-    job = parse_job(config["job"])
-    run = Run(open_store(job.store), config["prefix"])
-    result = train_session(job, run, this_world(), _Reporter(Channel(config["channel"])))
+    job, channel, world = parse_job(config["job"]), Channel(config["channel"]), this_world()
+    with relayed(channel, f"worker {world.rank}"):
+        run = Run(open_store(job.store, job.s3), config["prefix"])
+        result = train_session(job, run, world, _Reporter(channel))
     return result.model_dump(mode="json")

@@ -10,15 +10,19 @@ from ray import tune
 
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.failures import reason
+from cifar_dist.cluster.notice import NodeNotice
+from cifar_dist.cluster.relay import Relay
 from cifar_dist.config import Job, parse_job, patched
 from cifar_dist.data import Dataset
+from cifar_dist.device import device_for
 from cifar_dist.documents import EpochRecord
 from cifar_dist.events import event_files
 from cifar_dist.learner import Learner
 from cifar_dist.loop import Tick
-from cifar_dist.precision import Arithmetic
+from cifar_dist.precision import Arithmetic, fix_order
+from cifar_dist.probe import agreed_precision
 from cifar_dist.runs import Sweep
-from cifar_dist.session import Session, agreed_precision, device_for, recipe_data
+from cifar_dist.session import Session, recipe_data
 from cifar_dist.store import open_store
 from cifar_dist.world import World
 
@@ -40,8 +44,11 @@ class Trial(tune.Trainable):
             raise ValueError("a trial needs the sweep's spec")
         self._spec = spec
         self._base = parse_job(spec["job"])
-        self._sweep = Sweep(open_store(self._base.store), spec["sweep"])
+        self._sweep = Sweep(open_store(self._base.store, self._base.s3), spec["sweep"])
         self._channel = Channel(spec["channel"])
+        self._notice = NodeNotice()
+        self._relay = Relay(self._channel, "")
+        self._relay.open()
         self._dataset: Dataset | None = None
         # Its slot was free when it was asked for, however long this process took to start.
         self._free_since = time.monotonic() - max(0.0, time.time() - config["asked_at"])
@@ -68,22 +75,27 @@ class Trial(tune.Trainable):
         """Let the last checkpoint be committed."""
         if self._session is not None:
             self._session.wait()
+        self._relay.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
         # Nothing may hold the trial before: its learner's memory is needed for the next one.
         self._session: Session | None = None
         self._events: Iterator[Tick | EpochRecord] = iter(())
         self._config, self._told = config, 0
+        self._relay.speaker = f"trial {config['number']}"
         self._start_seconds: float | None = None
 
     def _epoch(self) -> dict[str, Any]:
         if self._session is None:
             self._session = self._opened()
             self._events = self._session.events()
+            if self._is_at_rung(self._session.learner):
+                return self._result("running")  # the driver before may not have heard of it
         for event in self._events:
             if isinstance(event, EpochRecord):
                 return self._reported(event, self._session)
             self._note_start()
+            self._session.hurry(self._notice.seconds_left())
             if self._channel.stop_requested():
                 self._session.commit()
                 self._session.wait()
@@ -94,6 +106,9 @@ class Trial(tune.Trainable):
         if self._dataset is None:
             self._dataset = recipe_data(self._base)
         return open_trial(self._sweep, self._base, self._config, self._dataset, World())
+
+    def _is_at_rung(self, learner: Learner) -> bool:
+        return learner.epoch in self._spec["rungs"] and learner.epoch < learner.recipe.epochs
 
     def _note_start(self) -> None:
         if self._start_seconds is None:
@@ -133,12 +148,18 @@ def open_trial(
     overrides = config["overrides"]
     job = patched(base, overrides)
     run = sweep.trial(config["number"])
-    if world.is_chief and not run.exists:
-        run.create({"schema": "cifar-dist/run/1", "job": job.model_dump(mode="json")})
+
+    def create() -> None:
+        if not run.exists:
+            run.create({"schema": "cifar-dist/run/1", "job": job.model_dump(mode="json")})
+
+    world.by_chief(create)
+    fix_order(job.placement.deterministic)
     verdict = agreed_precision(sweep, base, dataset.train, world)
     arithmetic = Arithmetic(verdict["name"], device_for(job.placement))
     learner = Learner(job.recipe, dataset.train, arithmetic, world)
-    return Session(run, learner, dataset, event_files(job, overrides))
+    seconds = job.placement.checkpoint_seconds
+    return Session(run, learner, dataset, event_files(job, overrides), seconds)
 
 
 def diverged(record: EpochRecord) -> str:

@@ -8,9 +8,9 @@ from threading import Event
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers.async_hyperband import ASHAScheduler
 from ray.tune.stopper import NoopStopper
 
+from cifar_dist.cluster.asha import ReplayedAsha
 from cifar_dist.cluster.book import Book, SweepProgress
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import connected
@@ -19,11 +19,13 @@ from cifar_dist.cluster.group import LEADER, GroupTrial
 from cifar_dist.cluster.sampler import Sampler
 from cifar_dist.cluster.slots import Slots, slots_for
 from cifar_dist.cluster.trial import Trial
+from cifar_dist.cluster.watch import Watch
 from cifar_dist.config import Job
 from cifar_dist.documents import SweepCost, TrialRow
 from cifar_dist.errors import InterruptedRunError, RunError
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.search import Asha, Space
+from cifar_dist.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class Trials:
 
 
 class _Stop(tune.Stopper):
-    """Ends a sweep when it is asked to or has spent its time."""
+    """Ends a sweep when it is asked to or has spent its time, over all its attempts."""
 
-    def __init__(self, book: Book, stop: Event, seconds: int | None, started: float) -> None:
+    def __init__(self, book: Book, stop: Event, seconds: int | None, since: float) -> None:
         self._book, self._stop = book, stop
-        self._seconds, self._started = seconds, started
+        self._seconds, self._since = seconds, since
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Written down by Tune and never read again, like the book.
@@ -52,40 +54,61 @@ class _Stop(tune.Stopper):
         """Tell Tune to start and continue nothing."""
         if self._stop.is_set():
             self._book.interrupted = True
-        elif self._seconds and time.monotonic() - self._started > self._seconds:
+        elif self._seconds and time.monotonic() - self._since > self._seconds:
             self._book.ended_by = f"the sweep's budget of {self._seconds} s was spent"
         return self._book.interrupted or self._book.ended_by is not None
 
 
 def sweep_trials(space: Space, sweep: Sweep, progress: SweepProgress, stop: Event) -> Trials:
-    """Run every trial of a space on the cluster.
+    """Run on the cluster every trial of a sweep that has not ended, and none that has.
 
     Raises DeviceError for trials that fit nowhere, InterruptedRunError when stopped.
     """
-    started = time.monotonic()
-    epochs = _longest(space)
-    rungs = _rungs(space.asha, epochs)
+    started, goal = time.monotonic(), sweep.goal
+    ledger = Ledger(sweep, sweep.claim_attempt(), started)
+    rungs = _rungs(space.asha, _longest(space))
+    book = Book(goal.trials or space.count, rungs, ledger, progress)
+    spent = book.tally.wall_seconds - goal.spent_seconds
+    if book.ended < book.total:
+        stopper = _Stop(book, stop, space.budget.seconds, started - spent)
+        spec = {"sweep": sweep.prefix, "rungs": rungs}
+        _search(space, spec, book, stopper)
+    rows = _ended_rows(book, sweep)
+    return Trials(rows, _cost(space, book.tally, rows))
+
+
+def _search(space: Space, spec: dict[str, Any], book: Book, stopper: _Stop) -> None:
+    asha = ReplayedAsha(space.asha, _longest(space)) if space.asha else None
     with connected() as cluster, tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
         slots = slots_for(space.job.placement, cluster)
-        progress.located(cluster.dashboard)
-        book = Book(space.count, rungs, Ledger(sweep, sweep.claim_attempt()), progress)
-        stopper = _Stop(book, stop, space.budget.seconds, started)
-        channel = Channel(f"{sweep.prefix}/{uuid.uuid4().hex}")
-        spec = {"sweep": sweep.prefix, "rungs": rungs, "channel": channel.name}
-        tuner = tune.Tuner(
-            _trainable(space.job, slots, spec),
-            tune_config=_tune_config(space, epochs, Sampler(space, book, slots.count)),
-            run_config=_run_config(space.job, scratch, book, stopper),
-        )
-        try:
-            followed(tuner.fit, lambda: channel.request_stop() if stopper.stop_all() else None)
-        except RunError as error:
-            raise book.error or error from error
-        finally:
-            channel.close()
+        book.open_attempt({name: slots.workers * share for name, share in slots.worker.items()})
+        book.progress.located(cluster.dashboard)
+        for number in asha.replay(book.tally) if asha else ():
+            book.prune(number)
+        if book.ended < book.total and not stopper.stop_all():
+            channel = Channel(f"{spec['sweep']}/{uuid.uuid4().hex}")
+            tuner = tune.Tuner(
+                _trainable(space.job, slots, {**spec, "channel": channel.name}),
+                tune_config=_tune_config(book, Sampler(space, book, slots.count, asha), asha),
+                run_config=_run_config(space.job, scratch, book, stopper),
+            )
+            _fit(tuner, Watch(channel, slots.placement), book, stopper)
         book.close()
-    rows = _ended_rows(book, sweep, space.count)
-    return Trials(rows, _cost(space, slots, book, time.monotonic() - started))
+
+
+def _fit(tuner: tune.Tuner, watch: Watch, book: Book, stopper: _Stop) -> None:
+    channel = watch.channel
+
+    def poll() -> None:
+        if stopper.stop_all():
+            channel.request_stop()
+
+    try:
+        followed(tuner.fit, poll, watch)
+    except RunError as error:
+        raise book.error or error from error
+    finally:
+        channel.close()
 
 
 def _trainable(job: Job, slots: Slots, spec: dict[str, Any]) -> Any:
@@ -96,16 +119,16 @@ def _trainable(job: Job, slots: Slots, spec: dict[str, Any]) -> Any:
     return tune.with_resources(tune.with_parameters(kind, spec=shared), bundle)
 
 
-def _ended_rows(book: Book, sweep: Sweep, count: int) -> list[TrialRow]:
-    name = sweep.prefix.rpartition("/")[2]
+def _ended_rows(book: Book, sweep: Sweep) -> list[TrialRow]:
     if book.interrupted:
         raise InterruptedRunError(
-            f"sweep {name} was interrupted with {len(book.rows)} of {count} trials ended; "
-            "what they committed stays, --fresh starts it again"
+            f"sweep {sweep.name} was interrupted with {book.ended} of {book.total} trials ended, "
+            f"and the others are committed; go on with `cifar-dist resume {sweep.name}`, or in "
+            "Python by resume=True"
         )
-    if not book.rows:
-        raise RunError(f"no trial of sweep {name} ended in time; raise budget.seconds")
-    return [book.rows[number] for number in sorted(book.rows)]
+    if not book.ended:
+        raise RunError(f"no trial of sweep {sweep.name} ended in time; raise budget.seconds")
+    return [book.tally.row(number) for number in sorted(book.tally.ends)]
 
 
 def _rungs(asha: Asha | None, epochs: int) -> list[int]:
@@ -125,33 +148,22 @@ def _longest(space: Space) -> int:
     return max(space.job.recipe.epochs, *(value for value in values if isinstance(value, int)), 1)
 
 
-def _cost(space: Space, slots: Slots, book: Book, seconds: float) -> SweepCost:
-    base, rows = space.job.recipe.epochs, book.rows.values()
-    busy = slots.workers * book.busy_seconds
+def _cost(space: Space, tally: Tally, rows: list[TrialRow]) -> SweepCost:
+    base = space.job.recipe.epochs
     return SweepCost(
-        wall_seconds=seconds,
-        cpu_seconds=slots.worker["CPU"] * busy,
-        gpu_seconds=slots.worker.get("GPU", 0.0) * busy,
+        wall_seconds=tally.wall_seconds,
+        cpu_seconds=tally.cpu_seconds,
+        gpu_seconds=tally.gpu_seconds,
         epochs_run=sum(row.epochs for row in rows),
         epochs_without_pruning=sum(row.parameters.get("recipe.epochs", base) for row in rows),
     )
 
 
-def _tune_config(space: Space, epochs: int, sampler: Sampler) -> tune.TuneConfig:
-    asha, scheduler = space.asha, None
-    if asha is not None:
-        scheduler = ASHAScheduler(
-            time_attr="epoch",
-            metric="validation_accuracy",
-            mode="max",
-            max_t=epochs,
-            grace_period=min(asha.grace_epochs, epochs),
-            reduction_factor=asha.reduction_factor,
-        )
+def _tune_config(book: Book, sampler: Sampler, asha: ReplayedAsha | None) -> tune.TuneConfig:
     return tune.TuneConfig(
         search_alg=sampler,
-        num_samples=space.count,
-        scheduler=scheduler,
+        num_samples=book.total - book.ended,
+        scheduler=asha,
         reuse_actors=True,
         trial_name_creator=lambda trial: f"trial-{trial.config['number']}",
         trial_dirname_creator=lambda trial: f"{trial.config['number']:06d}",

@@ -1,6 +1,6 @@
 """What a job is: its values, how its text is read, how it is changed."""
 
-from cifar_dist.config.job import Component, Job, Placement, Precision, Recipe
+from cifar_dist.config.job import S3, Component, Job, Placement, Precision, Recipe
 from cifar_dist.config.parse import (
     assigned,
     components,
@@ -13,6 +13,7 @@ from cifar_dist.config.shipped import recipe_path, shipped_recipes, shipped_spac
 from cifar_dist.config.text import YamlFile, dump_yaml, load_file, load_yaml, parse_yaml
 
 __all__ = [
+    "S3",
     "Component",
     "Job",
     "Placement",

@@ -1,12 +1,18 @@
-"""Job, Recipe and Placement: what is learned, where it runs and where the results go."""
+"""Job, Recipe, Placement and S3: what is learned, where it runs and where the results go."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Precision = Literal["auto", "fp32", "fp32_channels_last", "bf16", "bf16_depthwise_fp32"]
 RateFactor = Annotated[float, Field(gt=0, le=1_000)]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"
+_ADDRESS = re.compile(
+    r"https?://([\w.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:(?P<port>\d{1,5}))?(/[\w./~-]{0,200})?",
+    re.A,
+)
+_PORTS = 65_535
 
 
 class _Closed(BaseModel):
@@ -120,10 +126,53 @@ class Placement(_Closed):
     """GPUs reserved for a worker or a trial; a fraction lets trials share one."""
     max_failures: Annotated[int, Field(ge=0, le=100)] = 3
     """Restarts after a worker died before the run counts as failed."""
+    checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = 60
+    """Training between two checkpoints inside an epoch; null leaves one after each epoch only."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Trials of a sweep at once; null: as many as the cluster has room for."""
     collective_timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
     """A worker that waits longer than this for the others counts as hung."""
+    deterministic: bool = False
+    """Only GPU kernels with a fixed order of sums: same GPUs and software, same bits."""
+
+
+class S3(_Closed):
+    """How an S3 store is reached; null leaves it to the settings of the machine that asks.
+
+    Keys never stand here: they come from the AWS SDK's own chain on each machine.
+    """
+
+    endpoint: str | None = None
+    """Address of the server, http://host:port; null: AWS_ENDPOINT_URL, and without it Amazon's."""
+    region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")] | None = None
+    """Region that requests are signed for; null: AWS_REGION, or the profile's."""
+    path_style: bool | None = None
+    """Whether the bucket stands in the path; null: in the host's name for Amazon alone."""
+    checksums: Literal["when_required", "when_supported"] | None = None
+    """When the SDK adds checksums of its own; null: AWS_REQUEST_CHECKSUM_CALCULATION, or required.
+    Every upload names its SHA-256 anyway, and servers other than Amazon's may refuse more."""
+    ca_bundle: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """File with the CA of the server's certificate; a path that each machine looks up on its own
+    disk. Null, or where there is no such file: AWS_CA_BUNDLE of that machine."""
+    single_writer: bool | None = None
+    """True promises that one process writes, for servers without conditional writes; null:
+    CIFAR_DIST_STORE_SINGLE_WRITER."""
+    deadline_seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    """How long a fault is waited out; null: CIFAR_DIST_STORE_DEADLINE_SECONDS, or 300."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_an_address(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        found = _ADDRESS.fullmatch(endpoint)
+        if found is None or int(found["port"] or 0) > _PORTS:
+            # What was given may hold a password.
+            raise ValueError(
+                "must be http://host:port or https://host, without keys; those come from "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+        return endpoint
 
 
 class Job(_Closed):
@@ -137,6 +186,8 @@ class Job(_Closed):
     """TensorBoard event files beside a run's checkpoints; histograms show every weight."""
     store: Annotated[str, Field(min_length=1, max_length=1024)] = "artifacts"
     """A folder or s3://bucket/prefix for checkpoints, ledgers and reports."""
+    s3: S3 = S3()
+    """How a store, or data, in S3 is reached."""
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cifar_dist.config.job import Job, Placement, Recipe
+from cifar_dist.config.job import S3, Job, Placement, Recipe
 from cifar_dist.config.text import load_file, parse_yaml
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, sentences, shown
@@ -20,6 +20,7 @@ _FIELDS = {
     "": list(Job.model_fields),
     "recipe": list(Recipe.model_fields),
     "placement": list(Placement.model_fields),
+    "s3": list(S3.model_fields),
 }
 
 

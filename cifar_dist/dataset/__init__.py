@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from cifar_dist.config import S3
 from cifar_dist.dataset import archive
 from cifar_dist.dataset import cache as caches
 from cifar_dist.dataset.arrays import Arrays
@@ -59,19 +60,24 @@ class Prepared(NamedTuple):
 
 
 def open_dataset(
-    source: str, *, validation_fraction: float, seed: int, cache: Path | None = None
+    source: str,
+    *,
+    validation_fraction: float,
+    seed: int,
+    cache: Path | None = None,
+    s3: S3 | None = None,
 ) -> "Dataset":
     """Open a source, preparing it first where the cache lacks it; every byte is verified.
 
     A source is `sample`, `cifar10`, `synthetic`, a folder or tar of `train/<class>/` and
-    `test/<class>/` images, or the URI of a published one. Raises DataError.
+    `test/<class>/` images, or the URI of a published one, reached by `s3`. Raises DataError.
     """
-    return prepare(source, cache).dataset(validation_fraction=validation_fraction, seed=seed)
+    return prepare(source, cache, s3).dataset(validation_fraction=validation_fraction, seed=seed)
 
 
-def prepare(source: str, cache: Path | None = None) -> Prepared:
+def prepare(source: str, cache: Path | None = None, s3: S3 | None = None) -> Prepared:
     """Make sure that the cache holds a source, verified. Raises DataError."""
-    return _prepared(source, find(source, cache), caches.root(cache))
+    return _prepared(source, find(source, cache, s3), caches.root(cache))
 
 
 def prepare_cifar10(path: Path | None, cache: Path | None = None) -> Prepared:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from cifar_dist.config import S3
 from cifar_dist.dataset import cache as caches
 from cifar_dist.dataset.arrays import ARRAYS, Arrays, file_name, load
 from cifar_dist.documents import DataOrigin, Document
@@ -43,14 +44,14 @@ class _Manifest(Document):
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
 
-def find(address: str, root: Path) -> caches.Source:
+def find(address: str, root: Path, s3: S3 | None = None) -> caches.Source:
     """Find a dataset by `URI/datasets/<id>`, or the only one below `URI`.
 
     One that the cache holds is not asked for again: its name is its content. Raises DataError, and
     StoreError while the store is out of reach.
     """
     named = _NAMED.fullmatch(address)
-    store = _opened(named["store"] if named else address)
+    store = _opened(named["store"] if named else address, s3)
     identifier = named["id"] if named else _only(store)
     source = caches.Source("store", identifier, lambda: _fetched(store, identifier, root))
     if not caches.entry(source, root).is_dir():
@@ -79,9 +80,9 @@ def push(arrays: Arrays, folder: Path, uri: str) -> str:
     return f"{store.uri}/{_FOLDER}/{identifier}"
 
 
-def _opened(address: str) -> Store:
+def _opened(address: str, s3: S3 | None) -> Store:
     try:
-        return open_store(address)
+        return open_store(address, s3)
     except ConfigError as error:
         what = str(error)
         if not what.startswith("store="):
@@ -115,18 +116,23 @@ def _only(store: Store) -> str:
 
 def _manifest(store: Store, identifier: str) -> _Manifest:
     key = _key(identifier, _MANIFEST)
+
+    def parse(data: bytes) -> _Manifest:
+        try:
+            manifest = _Manifest.model_validate_json(data)
+        except ValidationError as error:
+            raise _damaged(store, key, "it is not a manifest of a dataset") from error
+        if not manifest.sha256.startswith(identifier) or set(manifest.files) != set(ARRAYS):
+            raise _damaged(store, key, "it belongs to other files")
+        return manifest
+
     try:
-        manifest = _Manifest.model_validate_json(store.read(key, _MAX_MANIFEST_BYTES))
+        return store.parsed(key, _MAX_MANIFEST_BYTES, parse)
     except MissingError as error:
         raise DataError(
             f"{store.uri} holds no dataset {shown(identifier)}; publish it with "
             f"`cifar-dist data push SOURCE {store.uri}`, which prints its name"
         ) from error
-    except ValidationError as error:
-        raise _damaged(store, key, "it is not a manifest of a dataset") from error
-    if not manifest.sha256.startswith(identifier) or set(manifest.files) != set(ARRAYS):
-        raise _damaged(store, key, "it belongs to other files")
-    return manifest
 
 
 def _fetched(store: Store, identifier: str, root: Path) -> Arrays:

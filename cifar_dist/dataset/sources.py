@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from cifar_dist.config import S3
 from cifar_dist.dataset import archive, files, synthetic
 from cifar_dist.dataset import cache as caches
 from cifar_dist.dataset.arrays import Arrays
@@ -18,8 +19,8 @@ NAMES = ("cifar10", "sample", "synthetic")
 SAMPLE = Path(__file__).with_name("sample.tar.xz")
 
 
-def find(name: str, cache: Path | None = None) -> Source:
-    """Find a source by its name, path or address in a store. Raises DataError."""
+def find(name: str, cache: Path | None = None, s3: S3 | None = None) -> Source:
+    """Find a source by its name, path or address in a store, reached by `s3`. Raises DataError."""
     if name == "sample":
         return _tar(SAMPLE, name)
     if name == "synthetic":
@@ -27,7 +28,7 @@ def find(name: str, cache: Path | None = None) -> Source:
     if name == "cifar10":
         return archive.prepared(caches.root(cache))
     if "://" in name:
-        return _published(name, cache)
+        return _published(name, cache, s3)
     try:
         return _at(Path(name), name)
     except OSError as error:
@@ -36,10 +37,10 @@ def find(name: str, cache: Path | None = None) -> Source:
         ) from error
 
 
-def _published(address: str, cache: Path | None) -> Source:
+def _published(address: str, cache: Path | None, s3: S3 | None) -> Source:
     from cifar_dist.dataset import published  # its checks take a moment to build
 
-    return published.find(address, caches.root(cache))
+    return published.find(address, caches.root(cache), s3)
 
 
 def _at(path: Path, name: str) -> Source:

@@ -17,6 +17,7 @@ from cifar_dist.documents.listings import (
 )
 from cifar_dist.documents.lr_range import LrRangeDocument, LrRow
 from cifar_dist.documents.results import (
+    AttemptRecord,
     ClassScore,
     DataFacts,
     EpochRecord,
@@ -24,12 +25,14 @@ from cifar_dist.documents.results import (
     Provenance,
     Rung,
     Score,
+    StorageCost,
     SweepCost,
     TrainDocument,
     TrialRow,
     TrialState,
     TuneDocument,
     best_epoch,
+    value_at,
 )
 
 DOCUMENTS: dict[str, type[Document]] = {
@@ -47,6 +50,7 @@ __all__ = [
     "DOCUMENTS",
     "ArtifactRow",
     "ArtifactsDocument",
+    "AttemptRecord",
     "ClassScore",
     "DataDocument",
     "DataFacts",
@@ -67,6 +71,7 @@ __all__ = [
     "Score",
     "Split",
     "SplitStatistics",
+    "StorageCost",
     "SweepCost",
     "TrainDocument",
     "TrialRow",
@@ -74,4 +79,5 @@ __all__ = [
     "TuneDocument",
     "WeightsDocument",
     "best_epoch",
+    "value_at",
 ]

@@ -102,6 +102,28 @@ class Provenance(Document):
     lock_sha256: str | None
 
 
+class AttemptRecord(Document):
+    """One life of a run: it begins where the one before it was last committed."""
+
+    number: int
+    """Counted from 1."""
+    workers: int
+    resumed_step: int | None
+    """Optimizer steps that were done; null for an attempt that began at the beginning."""
+
+
+class StorageCost(Document):
+    """What a run's last attempt gave to storage, and the time that it took from training."""
+
+    committed: int
+    """Checkpoints that were stored."""
+    superseded: int
+    """Checkpoints that a newer one overtook while they waited for storage."""
+    sent_bytes: int
+    waited_seconds: float
+    """In which training stood still: copying its state, handing it over, waiting for the last."""
+
+
 class TrainDocument(Document):
     """The result of `train`; `report.json` of a run."""
 
@@ -122,6 +144,9 @@ class TrainDocument(Document):
     total_seconds: float
     artifacts: dict[str, str]
     """What lies where: name to key under the store."""
+    attempts: tuple[AttemptRecord, ...] = ()
+    """In the order they began; more than one means that the run was resumed."""
+    storage: StorageCost | None = None
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -202,7 +227,7 @@ class TuneDocument(Document):
         # Trial 0 is the base job itself.
         for path in self.space.get("space", ()) if trial.trial == 0 else ():
             with suppress(LookupError, TypeError, ValueError):
-                found[path] = _at(self.job, path)
+                found[path] = value_at(self.job, path)
         return found | trial.parameters
 
     def to_frame(self) -> Any:
@@ -215,7 +240,8 @@ class TuneDocument(Document):
         return row | {path: settings.get(path) for path in self.space.get("space", ())}
 
 
-def _at(job: dict[str, Any], path: str) -> Any:
+def value_at(job: dict[str, Any], path: str) -> Any:
+    """Give what stands at a dotted path. Raises LookupError, TypeError or ValueError."""
     value: Any = job
     for part in path.split("."):
         value = value[int(part)] if isinstance(value, list) else value[part]

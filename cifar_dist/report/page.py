@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from cifar_dist.config import dump_yaml
 from cifar_dist.documents import EpochRecord, TrainDocument, TuneDocument
 from cifar_dist.report import evaluation, formats, tables, verdict
+from cifar_dist.report.attempts import attempt_line, storage_line
 from cifar_dist.report.curves import inline_curves
 from cifar_dist.report.rungs import rungs
 
@@ -80,6 +81,8 @@ def _environment() -> "Environment":
         shlex.quote,
         dump_yaml,
         rungs,
+        attempt_line,
+        storage_line,
         _thinned,
         _limited,
         _unbroken,

@@ -3,6 +3,7 @@
 import textwrap
 
 from cifar_dist.documents import DataFacts, Evaluation, Provenance, TrainDocument, TuneDocument
+from cifar_dist.report.attempts import attempt_line, storage_line
 from cifar_dist.report.formats import DASH, duration, thousands
 from cifar_dist.report.tables import evaluation_table, trials_table
 from cifar_dist.report.verdict import run_verdict, sweep_verdict
@@ -19,6 +20,7 @@ def run_results(document: TrainDocument) -> str:
         **_origin(document.data, document.provenance, recipe.get("seed", DASH)),
         "trained": f"{duration(document.train_seconds)} of {duration(document.total_seconds)}, "
         f"{thousands(document.images_per_second)} images/s",
+        **_kept(document),
     }
     return _text(facts, run_verdict(document), [_evaluated(document.test)])
 
@@ -50,6 +52,15 @@ def _origin(data: DataFacts, made: Provenance, seed: object) -> dict[str, str]:
         "hardware": f"{made.device}, {made.cpus} CPUs, workers: {made.workers}",
         "precision": f"{made.precision} ({made.precision_reason}); evaluated in fp32",
     }
+
+
+def _kept(document: TrainDocument) -> dict[str, str]:
+    facts = {}
+    if len(document.attempts) > 1:
+        facts["attempts"] = "; ".join(map(attempt_line, document.attempts))
+    if document.storage is not None:
+        facts["storage"] = storage_line(document.storage)
+    return facts
 
 
 def _evaluated(test: Evaluation | None) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from cifar_dist.documents import Evaluation, Score, TrainDocument, TrialRow, TuneDocument
+from cifar_dist.report.attempts import resumptions
 from cifar_dist.report.evaluation import interval, most_confused, noise
 from cifar_dist.report.formats import counted, decimal, percent, points, thousands
 
@@ -11,7 +12,7 @@ _OVERFIT = 0.1  # training this far above validation accuracy is called over-fit
 
 def run_verdict(document: TrainDocument) -> list[str]:
     """Say how good the model is, which weights are kept and what is hardest for it."""
-    sentences = [_reached(document)]
+    sentences = [_reached(document), *resumptions(document.attempts)]
     if document.state != "finished":
         asked = document.job.get("recipe", {}).get("epochs", len(document.history))
         sentences.insert(

@@ -13,13 +13,15 @@ from cifar_dist.runs.inventory import (
     locate,
     verify,
 )
-from cifar_dist.runs.ledger import Ledger, Sweep, TrialLog
+from cifar_dist.runs.ledger import Ledger
 from cifar_dist.runs.manifest import Manifest
 from cifar_dist.runs.run import Run
+from cifar_dist.runs.sweep import Goal, Sweep, TrialLog
 
 __all__ = [
     "Attempt",
     "BackgroundCommitter",
+    "Goal",
     "Ledger",
     "Manifest",
     "Run",

@@ -2,16 +2,20 @@
 
 import re
 import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from cifar_dist.errors import RefusedError
-from cifar_dist.runs.manifest import NAME, Manifest, upload_folder
+from cifar_dist.documents import AttemptRecord
+from cifar_dist.errors import DamagedError, RefusedError
+from cifar_dist.runs.manifest import NAME, Manifest, read_manifest, upload_folder
 from cifar_dist.runs.seal import read_sealed, sealed
 from cifar_dist.store import MissingError, Store
 
 _SCHEMA = "cifar-dist/attempt/1"
 _CLAIM = re.compile(r"(\d{6})\.json")
-_COMMITTED = re.compile(rf"(\d{{6}})/step-\d{{12}}/{re.escape(NAME)}")
+_COMMITTED = re.compile(rf"(\d{{6}})/step-(\d{{12}})/{re.escape(NAME)}")
 
 
 class Attempt:
@@ -21,20 +25,17 @@ class Attempt:
         self.store = store
         self.number = number
         self.folder = _folder(prefix, number)
-        self._next_claim = f"{_folder(prefix, number + 1)}.json"
+        self._prefix = prefix
         self._world_size = world_size
         self._last: Manifest | None = None
 
     def check_fence(self) -> None:
         """Raise RefusedError if a newer attempt was claimed."""
-        try:
-            read_sealed(self.store, self._next_claim)
-        except MissingError:
-            return
-        raise RefusedError(
-            f"{self.folder} was superseded: another process continues this run since "
-            f"{self._next_claim} was written; stop this one"
-        )
+        if _claim(self.store, self._prefix, self.number + 1) is not None:
+            raise RefusedError(
+                f"{self.folder} was superseded: another process continues this run since "
+                f"{_claim_key(self._prefix, self.number + 1)} was written; stop this one"
+            )
 
     def commit(self, folder: Path, *, step: int, epoch: int, metrics: dict[str, float]) -> Manifest:
         """Make a checkpoint of a folder's files; safe from kills at any moment, once it returns.
@@ -58,14 +59,16 @@ def claim_attempt(store: Store, prefix: str, world_size: int = 1) -> Attempt:
     """Own the next attempt, which fences all older ones; its base is frozen in the claim."""
     while True:
         newest, checkpoints = survey(store, prefix)
+        # If none can be read its reader must still know that there was one.
+        fallback = checkpoints[0] if checkpoints else None
         claim = {
             "schema": _SCHEMA,
             "attempt": newest + 1,
             "owner": uuid.uuid4().hex,
-            "base": checkpoints[0] if checkpoints else None,
+            "base": next(existing(store, checkpoints), fallback),
             "world_size": world_size,
         }
-        if store.claim(f"{_folder(prefix, newest + 1)}.json", sealed(claim)):
+        if store.claim(_claim_key(prefix, newest + 1), sealed(claim)):
             return Attempt(store, prefix, newest + 1, world_size)
 
 
@@ -73,7 +76,8 @@ def survey(store: Store, prefix: str) -> tuple[int, list[str]]:
     """Give the newest attempt's number (0: none) and the manifests to resume from, best first.
 
     First come the newest attempt's own, then its base and what lies before it, and so on: what a
-    fenced attempt committed after it was superseded is never among them.
+    fenced attempt committed after it was superseded is never among them. A listing may lag: the
+    newest claim is found by reading, and a manifest that is listed may be gone.
     """
     top, newest = f"{prefix}/attempts/", 0
     committed: dict[int, list[str]] = {}
@@ -82,14 +86,49 @@ def survey(store: Store, prefix: str) -> tuple[int, list[str]]:
             newest = max(newest, int(found[1]))
         elif found := _COMMITTED.fullmatch(entry.key, len(top)):
             committed.setdefault(int(found[1]), []).append(entry.key)
+    while _claim(store, prefix, newest + 1) is not None:
+        newest += 1
     keys: list[str] = []
     number, base = newest, None
     while number:
         keys += [key for key in reversed(committed.get(number, [])) if base is None or key <= base]
-        base = read_sealed(store, f"{_folder(prefix, number)}.json")["base"]
+        base = read_sealed(store, _claim_key(prefix, number))["base"]
         found = _COMMITTED.fullmatch(base or "", len(top))
         number = min(int(found[1]), number - 1) if found else 0
     return newest, keys
+
+
+def existing(store: Store, manifests: Iterable[str]) -> Iterator[str]:
+    """Give those of these manifests that can be read, in their order."""
+    for key in manifests:
+        with suppress(MissingError, DamagedError):
+            yield read_manifest(store, key).key
+
+
+def history(store: Store, prefix: str) -> tuple[AttemptRecord, ...]:
+    """Tell of every attempt so far, by its claim."""
+    records: list[AttemptRecord] = []
+    while (claim := _claim(store, prefix, len(records) + 1)) is not None:
+        found = _COMMITTED.search(claim["base"] or "")
+        records.append(
+            AttemptRecord(
+                number=claim["attempt"],
+                workers=claim["world_size"],
+                resumed_step=int(found[2]) if found else None,
+            )
+        )
+    return tuple(records)
+
+
+def _claim(store: Store, prefix: str, number: int) -> dict[str, Any] | None:
+    try:
+        return read_sealed(store, _claim_key(prefix, number))
+    except MissingError:
+        return None
+
+
+def _claim_key(prefix: str, number: int) -> str:
+    return f"{_folder(prefix, number)}.json"
 
 
 def _folder(prefix: str, number: int) -> str:

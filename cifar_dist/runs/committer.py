@@ -2,23 +2,32 @@
 
 import logging
 import shutil
+import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from cifar_dist.errors import StoreError
+from cifar_dist.daemon import begun
+from cifar_dist.errors import DamagedError, RefusedError, StoreError
 from cifar_dist.runs.attempts import Attempt
 from cifar_dist.runs.manifest import Manifest
 from cifar_dist.runs.run import BEST, Run
-from cifar_dist.store.disk import reported
+from cifar_dist.store.disk import TEMPORARY, reported
 
 log = logging.getLogger(__name__)
 
 
+class Snapshot(Protocol):
+    """What is to be kept, in memory that nobody else writes to."""
+
+    def write(self, folder: Path) -> None:
+        """Write its files into an existing folder; raises StoreError."""
+
+
 class _Waiting(NamedTuple):
-    folder: Path
+    snapshot: Snapshot
     step: int
     epoch: int
     metrics: dict[str, float]
@@ -28,8 +37,8 @@ class _Waiting(NamedTuple):
 class BackgroundCommitter:
     """One upload at a time; of those that wait, only the newest and the newest best are kept.
 
-    An upload's error is raised by the next call. A folder given to it belongs to it: it is removed
-    once committed or superseded, and left where it is if the commit fails.
+    So at most three snapshots are in memory and one on the disk, however slow the storage is.
+    An upload's error is raised by the next call. A process that ends does not wait for uploads.
     """
 
     def __init__(self, run: Run, attempt: Attempt, keep: int = 3) -> None:
@@ -39,10 +48,10 @@ class BackgroundCommitter:
         self._lock = Lock()
         self._waiting: list[_Waiting] = []
         self._notes: list[tuple[str, Callable[[], bytes]]] = []
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._work: Future[None] | None = None
         self._busy = False
         self.last: Manifest | None = None
+        self.committed = self.superseded = self.sent_bytes = 0
 
     def note(self, name: str, content: Callable[[], bytes]) -> None:
         """Let the thread make and store a small object before the next checkpoint handed over.
@@ -54,26 +63,25 @@ class BackgroundCommitter:
 
     def submit(
         self,
-        folder: Path,
+        snapshot: Snapshot,
         *,
         step: int,
         epoch: int,
         metrics: dict[str, float],
         best: bool = False,
     ) -> None:
-        """Hand over a folder of files; `best` also pins it as the best so far."""
+        """Hand over a snapshot; `best` also pins it as the best so far."""
         if self._work is not None and self._work.done():
             self._work.result()
-        new = _Waiting(folder, step, epoch, metrics, best)
+        new = _Waiting(snapshot, step, epoch, metrics, best)
         with self._lock:
             # A newer best makes any older one pointless; any newer one makes an ordinary one so.
-            superseded = [old for old in self._waiting if best or not old.best]
-            self._waiting = [old for old in self._waiting if old not in superseded] + [new]
+            kept = [old for old in self._waiting if old.best and not best]
+            self.superseded += len(self._waiting) - len(kept)
+            self._waiting = [*kept, new]
             if not self._busy:
                 self._busy = True
-                self._work = self._thread.submit(self._commit_all)
-        for old in superseded:
-            shutil.rmtree(old.folder)
+                self._work = begun(self._commit_all)
 
     def wait(self) -> Manifest | None:
         """Wait until all is committed; gives the newest checkpoint committed here."""
@@ -91,13 +99,36 @@ class BackgroundCommitter:
                 notes, self._notes = self._notes, []
             for key, content in notes:
                 self._store_note(key, content)
-            self.last = self._attempt.commit(
-                item.folder, step=item.step, epoch=item.epoch, metrics=item.metrics
-            )
+            self.last = self._sent(item)
+            self.committed += 1
+            self.sent_bytes += sum(content.bytes for content in self.last.files.values())
             if item.best:
                 self._run.pin(BEST, self.last)
-            shutil.rmtree(item.folder)
             self._prune()
+
+    def _sent(self, item: _Waiting) -> Manifest:
+        with reported(TEMPORARY):
+            folder = Path(tempfile.mkdtemp(prefix="cifar-dist-"))
+        try:
+            item.snapshot.write(folder)
+        except StoreError:
+            shutil.rmtree(folder)
+            raise
+        try:
+            manifest = self._attempt.commit(
+                folder, step=item.step, epoch=item.epoch, metrics=item.metrics
+            )
+        except StoreError as error:
+            raise StoreError(
+                f"{error}; step {item.step} could not be sent and is kept in {folder}; when the "
+                f"storage is back, `cifar-dist resume {self._run.prefix.split('/')[1]}` goes on "
+                "from the last checkpoint that was sent"
+            ) from error
+        except RefusedError:  # another process goes on with this run
+            shutil.rmtree(folder)
+            raise
+        shutil.rmtree(folder)
+        return manifest
 
     def _store_note(self, key: str, content: Callable[[], bytes]) -> None:
         try:
@@ -109,6 +140,6 @@ class BackgroundCommitter:
     def _prune(self) -> None:
         try:
             self._run.prune(self._keep)
-        except StoreError as error:
+        except (StoreError, DamagedError) as error:
             # The right to write does not imply the right to delete.
             log.warning("old checkpoints stay run=%s reason=%s", self._run.prefix, error)

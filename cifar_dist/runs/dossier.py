@@ -40,6 +40,11 @@ class Dossier:
         """The result document, which marks the end; None before."""
         return self.recorded(RESULT)
 
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The newest result document there is."""
+        return self.finished
+
     def finish(self, result: dict[str, Any]) -> dict[str, Any]:
         """Mark the end; gives the stored result, which is another's if that came first."""
         return self.record(RESULT, result)

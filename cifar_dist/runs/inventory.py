@@ -15,10 +15,10 @@ from cifar_dist.errors import ConfigError, DamagedError, RefusedError
 from cifar_dist.problems import nearest, shown
 from cifar_dist.runs.dossier import RESULT, Dossier
 from cifar_dist.runs.identity import is_identity
-from cifar_dist.runs.ledger import Sweep
 from cifar_dist.runs.manifest import NAME, Manifest, read_manifest
 from cifar_dist.runs.run import BEST, Run
 from cifar_dist.runs.seal import read_sealed
+from cifar_dist.runs.sweep import Sweep
 from cifar_dist.store import Content, MissingError, Store, open_store
 from cifar_dist.store.disk import chunks, copy, reported
 
@@ -156,7 +156,7 @@ def _checkpoint(found: Run | Sweep, which: str, folder: Path) -> None:
 
 
 def _winner(sweep: Sweep) -> Run:
-    prefix = (sweep.finished or {}).get("winner_run")
+    prefix = (sweep.result or {}).get("winner_run")
     if not prefix:
         raise RefusedError(
             f"{sweep.prefix} has no winner: it is unfinished or all its trials failed; resume it"
@@ -165,7 +165,7 @@ def _winner(sweep: Sweep) -> Run:
 
 
 def _documents(found: Run | Sweep, folder: Path) -> None:
-    documents = {found.HEAD: found.document, RESULT: found.finished}
+    documents = {found.HEAD: found.document, RESULT: found.result}
     for name, document in documents.items():
         if document is not None:
             (folder / name).write_text(json.dumps(document, indent=2) + "\n")

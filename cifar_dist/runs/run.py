@@ -3,18 +3,21 @@
 import logging
 import re
 import shutil
+from itertools import islice
 from pathlib import Path
 
+from cifar_dist.documents import AttemptRecord
 from cifar_dist.errors import DamagedError, RefusedError
-from cifar_dist.runs.attempts import survey
+from cifar_dist.runs.attempts import existing, history, survey
 from cifar_dist.runs.dossier import Dossier
 from cifar_dist.runs.manifest import NAME, Manifest, read_manifest
-from cifar_dist.runs.seal import read_sealed, sealed
+from cifar_dist.runs.seal import sealed
 from cifar_dist.store import MissingError
 
 log = logging.getLogger(__name__)
 BEST = "best"
-_STEP = re.compile(r"/attempts/\d{6}/step-\d{12}(?=/)")
+_LISTINGS = 6  # five more than one: a reader is overtaken by retention now and then, not always
+_STEP = re.compile(r"/attempts/(\d{6})/step-\d{12}(?=/)")
 
 
 class Run(Dossier):
@@ -25,6 +28,10 @@ class Run(Dossier):
     def manifest(self, key: str) -> Manifest:
         """Read one checkpoint's manifest. Raises MissingError, DamagedError."""
         return read_manifest(self.store, key)
+
+    def attempts(self) -> tuple[AttemptRecord, ...]:
+        """List the lives of this run, in their order. Raises DamagedError."""
+        return history(self.store, self.prefix)
 
     def checkpoints(self) -> list[Manifest]:
         """List the checkpoints to resume from, newest first; damaged manifests are left out."""
@@ -43,17 +50,19 @@ class Run(Dossier):
         in silence.
         """
         tried: set[str] = set()
-        while True:
-            # Listed anew each time: retention may remove old ones while newer ones appear.
-            keys = [key for key in survey(self.store, self.prefix)[1] if key not in tried]
-            if not keys:
-                break
-            tried.add(keys[0])
+        listings, keys = 1, survey(self.store, self.prefix)[1]
+        while keys:
+            key = keys.pop(0)
+            tried.add(key)
             try:
-                manifest = self.manifest(keys[0])
+                manifest = self.manifest(key)
                 self.download(manifest, folder)
             except (MissingError, DamagedError) as error:
-                log.warning("skipped checkpoint key=%s reason=%s", keys[0], error)
+                log.warning("skipped checkpoint key=%s reason=%s", key, error)
+                if isinstance(error, MissingError) and listings < _LISTINGS:
+                    # Retention removes old ones where newer ones appeared; or the listing lags.
+                    listings += 1
+                    keys = [k for k in survey(self.store, self.prefix)[1] if k not in tried]
             else:
                 return manifest
         if tried:
@@ -77,14 +86,18 @@ class Run(Dossier):
     def pin(self, name: str, manifest: Manifest) -> None:
         """Point a name at a checkpoint, which is then never pruned; the newest pin holds."""
         document = {"schema": "cifar-dist/pin/1", "manifest": manifest.key}
-        number = len(self._pins(name)) + 1
-        while not self.store.claim(self.key(f"pins/{name}/{number:06d}.json"), sealed(document)):
+        number = self._newest_pin(name)[0] + 1
+        while not self.store.claim(self.key(_pin(name, number)), sealed(document)):
             number += 1
+
+    def pinned_key(self, name: str) -> str | None:
+        """Give the key of the manifest that a name points at, or None. Raises DamagedError."""
+        return self._newest_pin(name)[1]
 
     def pinned(self, name: str) -> Manifest | None:
         """Give the checkpoint a name points at, or None. Raises DamagedError."""
-        pins = self._pins(name)
-        return self.manifest(read_sealed(self.store, pins[-1])["manifest"]) if pins else None
+        key = self.pinned_key(name)
+        return None if key is None else self.manifest(key)
 
     def best(self) -> Manifest | None:
         """Give the checkpoint with the lowest validation loss so far, or None."""
@@ -96,10 +109,13 @@ class Run(Dossier):
         What was never committed goes with them, unless the newest attempt may be writing it.
         """
         newest, keys = survey(self.store, self.prefix)
-        kept = {key.removesuffix(f"/{NAME}") for key in keys[:keep]} | self._pinned_folders()
+        newest_kept = islice(existing(self.store, keys), keep)
+        kept = {key.removesuffix(f"/{NAME}") for key in newest_kept} | self._pinned_folders()
         files: dict[str, list[str]] = {}
         for entry in self.store.entries(self.key("attempts")):
-            if found := _STEP.match(entry.key, len(self.prefix)):
+            # Of an attempt claimed since the survey everything is new, and being written.
+            found = _STEP.match(entry.key, len(self.prefix))
+            if found and int(found[1]) <= newest:
                 files.setdefault(entry.key[: found.end()], []).append(entry.key)
         current = self.key(f"attempts/{newest:06d}/")
         doomed = [
@@ -113,9 +129,19 @@ class Run(Dossier):
         self.store.delete(key for folder in doomed for key in files[folder])
         return len(doomed)
 
-    def _pins(self, name: str) -> list[str]:
-        return [entry.key for entry in self.store.entries(self.key(f"pins/{name}"))]
+    def _newest_pin(self, name: str) -> tuple[int, str | None]:
+        """Give a pin's number, 0 without one, and its manifest; found by reading, as claims are."""
+        number = len(list(self.store.entries(self.key(f"pins/{name}"))))
+        pin = self.recorded(_pin(name, number)) if number else None
+        while (newer := self.recorded(_pin(name, number + 1))) is not None:
+            number, pin = number + 1, newer
+        return number, None if pin is None else str(pin["manifest"])
 
     def _pinned_folders(self) -> set[str]:
-        newest = (self._pins(name)[-1] for name in self.store.folders(self.key("pins")))
-        return {read_sealed(self.store, key)["manifest"].removesuffix(f"/{NAME}") for key in newest}
+        names = {BEST, *self.store.folders(self.key("pins"))}
+        keys = filter(None, map(self.pinned_key, names))
+        return {key.removesuffix(f"/{NAME}") for key in keys}
+
+
+def _pin(name: str, number: int) -> str:
+    return f"pins/{name}/{number:06d}.json"

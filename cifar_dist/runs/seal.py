@@ -33,8 +33,8 @@ def unsealed(data: bytes, name: str) -> dict[str, Any]:
 
 
 def read_sealed(store: Store, key: str) -> dict[str, Any]:
-    """Read a sealed document. Raises MissingError, DamagedError."""
-    return unsealed(store.read(key, _LIMIT_BYTES), f"{key} in {store.uri}")
+    """Read a sealed document, again if it came damaged. Raises MissingError, DamagedError."""
+    return store.parsed(key, _LIMIT_BYTES, lambda data: unsealed(data, f"{key} in {store.uri}"))
 
 
 def _digest(document: dict[str, Any]) -> str:

@@ -26,30 +26,37 @@ class Observation:
 class Draws:
     """Random configurations, pure in seed and number; none comes twice while others are left."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+    def __init__(self, tree: Tree, own: str | None = None) -> None:
+        """`own` is the key of the base job's configuration, if it lies in the space."""
+        self._tree, self._own = tree, own
         self._known: dict[int, tuple[list[Picks], set[str]]] = {}
 
     def picks(self, trial: int, seed: int) -> Picks:
         """Give the draw of a trial, counted from 1."""
         drawn, taken = self._known.setdefault(seed, ([], set()))
         while len(drawn) < trial:
-            picks = fresh(self._tree, len(drawn) + 1, seed, taken)
+            picks = fresh(self._tree, len(drawn) + 1, seed, taken, self._own)
             drawn.append(picks)
             taken.add(self._tree.key(picks))
         return drawn[trial - 1]
 
 
-def fresh(tree: Tree, trial: int, seed: int, taken: Collection[str]) -> Picks:
-    """Draw for a trial until it is none of those that are taken, unless all are."""
+def fresh(
+    tree: Tree, trial: int, seed: int, taken: Collection[str], own: str | None = None
+) -> Picks:
+    """Draw for a trial until it is none of those that are taken, unless all are.
+
+    The base job's own configuration is tried as trial 0, so it comes after all others.
+    """
     picks = first = _drawn(tree, trial, seed)
     for again in range(1, _REDRAWS):
-        if tree.key(picks) not in taken:
+        if (name := tree.key(picks)) not in taken and name != own:
             return picks
         if len(taken) >= tree.size:
             return first
         picks = _drawn(tree, trial, seed, again)
-    return next((point for point in tree.points() if tree.key(point) not in taken), first)
+    left = [point for point in tree.points() if tree.key(point) not in taken]
+    return next((point for point in left if tree.key(point) != own), left[0] if left else first)
 
 
 def _drawn(tree: Tree, trial: int, seed: int, *again: int) -> Picks:

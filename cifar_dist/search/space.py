@@ -1,7 +1,8 @@
 """A search space: a base job, what varies around it, and the trials that follow from a seed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from cifar_dist.config import (
     patched,
     shipped_recipes,
 )
+from cifar_dist.documents import value_at
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, sentences, shown
 from cifar_dist.search import tpe
@@ -154,8 +156,28 @@ class Space(_Closed):
         taken = {key(observation.overrides) for observation in seen if observation.trial}
         stream = seeds.derive(seed, "tpe", trial)
         asked = islice(tpe.proposals(self.tree, stream, seen), _ASKS)
-        untried = (picks for picks in asked if self.tree.key(picks) not in taken)
-        return next(untried, None) or fresh(self.tree, trial, seed, taken)
+        untried = (picks for picks in asked if self.tree.key(picks) not in taken | {self._own})
+        return next(untried, None) or fresh(self.tree, trial, seed, taken, self._own)
+
+    def untried(self, tried: Iterable[Mapping[str, Any]]) -> float:
+        """Count the configurations left beside those of some trials; the base job is one of them.
+
+        Infinite with a real number among the parameters.
+        """
+        own = {self._own} if self._own is not None else set()
+        return self.tree.size - len({key(overrides) for overrides in tried if overrides} | own)
+
+    @cached_property
+    def _own(self) -> str | None:
+        """Key of the base job's own values, if they lie in the space."""
+        job, values = self.job.model_dump(mode="json"), {}
+        for path in self.tree.paths:
+            with suppress(LookupError, TypeError, ValueError):
+                values[path] = value_at(job, path)
+        picks = self.tree.picks(values)
+        with suppress(KeyError):
+            return self.tree.key(self.tree.completed(lambda variable: picks[variable.name]))
+        return None
 
     @property
     def _startup(self) -> int:
@@ -167,7 +189,7 @@ class Space(_Closed):
 
     @cached_property
     def _draws(self) -> Draws:
-        return Draws(self.tree)
+        return Draws(self.tree, self._own)
 
 
 def _base_job(data: object) -> Job:

@@ -1,22 +1,25 @@
 """Storage: a folder or an S3 bucket behind one contract; the only door to boto3."""
 
+from cifar_dist.config import S3
 from cifar_dist.store.addresses import bucket_and_prefix, is_key, local_folder, scheme
 from cifar_dist.store.contract import Content, Entry, MissingError, Store
 
 __all__ = ["Content", "Entry", "MissingError", "Store", "is_key", "open_store"]
 
 
-def open_store(uri: str) -> Store:
+def open_store(uri: str, s3: S3 | None = None) -> Store:
     """Open file:///folder, a plain folder or s3://bucket/prefix; touches neither disk nor network.
 
-    Endpoint, region and credentials of S3 come from the AWS_* environment. Raises ConfigError.
+    What `s3` leaves open comes from the AWS_* environment, and credentials always do. Raises
+    ConfigError.
     """
+    s3 = s3 or S3()
     if scheme(uri) == "file":
         from cifar_dist.store.folder import FolderStore
 
-        return FolderStore(local_folder(uri))
+        return FolderStore(local_folder(uri), s3)
     bucket, prefix = bucket_and_prefix(uri)
     # boto3 takes 0.3 s to import; neither a folder nor a wrong address needs it.
     from cifar_dist.store.s3 import S3Store
 
-    return S3Store(bucket, prefix)
+    return S3Store(bucket, prefix, s3)

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from cifar_dist.errors import DamagedError, StoreError
 from cifar_dist.store.contract import Content
 
 CHUNK_BYTES = 1 << 20
+TEMPORARY = "the folder for temporary files (TMPDIR)"
 
 
 @contextmanager
@@ -23,6 +26,28 @@ def reported(place: str) -> Iterator[None]:
             f"cannot use {place}: {error.strerror or type(error).__name__}; "
             "check its permissions and free space, or name another place"
         ) from error
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Give an empty folder that goes with the block; any OSError in it becomes a StoreError."""
+    with (
+        reported(TEMPORARY),
+        # After another rank's error a thread of this one may still write there.
+        tempfile.TemporaryDirectory(prefix="cifar-dist-", ignore_cleanup_errors=True) as folder,
+    ):
+        yield Path(folder)
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raise StoreError unless the disk of a folder, which may not exist yet, has `size` bytes."""
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(place).free
+    if free < size:
+        raise StoreError(
+            f"cannot use {folder}: No space left on device, {free / 1e6:,.1f} MB free and "
+            f"{size / 1e6:,.1f} MB needed; make room, or name another place"
+        )
 
 
 def chunks(path: Path, size: int = CHUNK_BYTES) -> Iterator[bytes]:
@@ -60,6 +85,7 @@ def save(path: Path, source: Iterable[bytes], expected: Content, name: str) -> N
     part = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     part.unlink(missing_ok=True)
+    check_room(path.parent, expected.bytes)
     try:
         found = write_through(part, source, expected.bytes)
         if found != expected:

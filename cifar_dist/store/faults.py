@@ -12,6 +12,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
     SSLError,
 )
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from cifar_dist.errors import StoreError
 from cifar_dist.store.contract import MissingError
@@ -20,7 +22,9 @@ from cifar_dist.store.patience import TransientError
 _PASSING = {
     "BadDigest",
     "ConditionalRequestConflict",
+    "IncompleteBody",
     "InternalError",
+    "InvalidDigest",
     "OperationAborted",
     "RequestLimitExceeded",
     "RequestTimeout",
@@ -29,6 +33,7 @@ _PASSING = {
     "Throttling",
     "ThrottlingException",
     "TooManyRequestsException",
+    "XAmzContentChecksumMismatch",
     "XAmzContentSHA256Mismatch",
 }
 _PASSING_STATUS = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)}
@@ -48,7 +53,11 @@ _FINAL = {
 }
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412"}
-_NETWORK = (ConnectionError, HTTPClientError, IncompleteReadError)
+# versitygw says InvalidPart of an upload it does not know, others of parts that got lost.
+_GONE = {"NoSuchUpload", "InvalidPart"}
+_NETWORK = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPError)
+FAULTS = (BotoCoreError, ClientError, ResponseParserError, HTTPError)
+"""All that the SDK raises where a request or its answer's body fails."""
 
 
 class TakenError(Exception):
@@ -56,10 +65,10 @@ class TakenError(Exception):
 
 
 class GoneError(Exception):
-    """The server no longer knows this multipart upload."""
+    """The server no longer knows this multipart upload, or a part of it."""
 
 
-def translated(error: BotoCoreError | ClientError, place: str) -> Exception:
+def translated(error: Exception, place: str) -> Exception:
     """Give what to raise instead, without the foreign text: it can hold URLs with secrets."""
     if isinstance(error, ClientError):
         return _answer(error, place)
@@ -79,7 +88,7 @@ def _answer(error: ClientError, place: str) -> Exception:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _TAKEN:
         return TakenError()
-    if code == "NoSuchUpload":
+    if code in _GONE:
         return GoneError()
     if code in _PASSING or (status in _PASSING_STATUS and code not in _FINAL):
         return TransientError(f"HTTP {status} {code}")

@@ -8,10 +8,19 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cifar_dist.config import S3
 from cifar_dist.durable import flush
-from cifar_dist.store.addresses import checked
-from cifar_dist.store.contract import Content, Entry, MissingError, Store
-from cifar_dist.store.disk import chunks, copy, oversized, reported, save, write_through
+from cifar_dist.store.addresses import checked, is_key
+from cifar_dist.store.contract import Content, Entry, MissingError, Store, reread
+from cifar_dist.store.disk import (
+    check_room,
+    chunks,
+    copy,
+    oversized,
+    reported,
+    save,
+    write_through,
+)
 
 _PARTS = ".parts"  # no key starts with a dot, so nothing unfinished is ever listed
 
@@ -19,17 +28,20 @@ _PARTS = ".parts"  # no key starts with a dot, so nothing unfinished is ever lis
 class FolderStore(Store):
     """An object is a file that appears by a hard link, which only one writer can make."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, s3: S3) -> None:
         self._root = root
         self.uri = root.as_uri()
+        self.s3 = s3
 
     def claim(self, key: str, data: bytes) -> bool:
         """Create an object unless it exists; True if it now holds exactly these bytes."""
-        return self._create(key, [data])[0]
+        return self._create(key, [data], len(data))[0]
 
     def upload(self, key: str, path: Path) -> Content:
         """Create an object from a file and say what was sent; raises RefusedError."""
-        ours, content = self._create(key, chunks(path))
+        with reported(str(path)):
+            size = path.stat().st_size
+        ours, content = self._create(key, chunks(path), size)
         if not ours:
             raise self.taken(key)
         return content
@@ -49,15 +61,17 @@ class FolderStore(Store):
 
     def download(self, key: str, path: Path, expected: Content) -> None:
         """Fetch into a file that appears only once verified. Raises MissingError, DamagedError."""
+        name = f"{key} in {self.uri}"
         with self._existing(key) as source:
-            save(path, chunks(source), expected, f"{key} in {self.uri}")
+            reread(lambda: save(path, chunks(source), expected, name))
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """List the objects below a folder, in key order; a missing folder is empty."""
         top = self._path(prefix) if prefix else self._root
         with reported(self.uri):
             files = [Path(folder, name) for folder, _, names in _walk(top) for name in names]
-        for key in sorted(path.relative_to(self._root).as_posix() for path in files):
+        keys = (path.relative_to(self._root).as_posix() for path in files)
+        for key in sorted(filter(is_key, keys)):
             with reported(self.uri), suppress(FileNotFoundError):  # deleted meanwhile
                 facts = (self._root / key).stat()
                 yield Entry(key, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
@@ -66,7 +80,7 @@ class FolderStore(Store):
         """List the names of the folders directly below a folder, sorted."""
         with reported(self.uri):
             _, names, _ = next(_walk(self._path(prefix)), ("", [], []))
-        return sorted(names)
+        return sorted(filter(is_key, names))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects, in any order; those already gone are fine."""
@@ -90,16 +104,17 @@ class FolderStore(Store):
     def _path(self, key: str) -> Path:
         return self._root / checked(key)
 
-    def _create(self, key: str, source: Iterable[bytes]) -> tuple[bool, Content]:
+    def _create(self, key: str, source: Iterable[bytes], size: int) -> tuple[bool, Content]:
         path, part = self._path(key), self._root / _PARTS / uuid.uuid4().hex
         with reported(f"{key} in {self.uri}"):
             part.parent.mkdir(parents=True, exist_ok=True)
+            check_room(part.parent, size)
             try:
                 content = write_through(part, source)
                 created = _link(part, path)
             finally:
                 part.unlink(missing_ok=True)
-        return created or self.digest(key) == content, content
+        return created or self.holds(key, content), content
 
     @contextmanager
     def _existing(self, key: str) -> Iterator[Path]:

@@ -1,22 +1,21 @@
 """The one retry loop of this program: wait out a storage fault, but not for ever."""
 
 import logging
-import os
 import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from cifar_dist.errors import ConfigError, StoreError
-from cifar_dist.problems import shown
+from cifar_dist.errors import StoreError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 DEADLINE_VARIABLE = "CIFAR_DIST_STORE_DEADLINE_SECONDS"
-_DEADLINE_SECONDS = 300.0
-_FIRST_CONTACT_SECONDS = 30.0  # a wrong address should not look like an outage for five minutes
-_LONGEST_SECONDS = 86_400.0
+DEADLINE_SECONDS = 300.0
+FIRST_CONTACT_SECONDS = 30.0
+"""A wrong address should not look like an outage for five minutes."""
+
 _PAUSES_SECONDS = (0.05, 10.0)
 _REPORT_EVERY_SECONDS = 10.0
 
@@ -25,41 +24,63 @@ class TransientError(Exception):
     """A fault that may pass; its text says what the storage did."""
 
 
-def deadline_seconds(answered: bool) -> float:
-    """Give how long a fault is waited out; shorter by default before the storage ever answered."""
-    text = os.environ.get(DEADLINE_VARIABLE, "").strip()
-    if not text:
-        return _DEADLINE_SECONDS if answered else _FIRST_CONTACT_SECONDS
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= _LONGEST_SECONDS:
-        raise ConfigError(
-            f"{DEADLINE_VARIABLE}={shown(text)}: not a number of seconds up to one day; unset it"
-        )
-    return seconds
+class Patience:
+    """How long one place has given nothing new: told every 10 seconds, ended at a deadline."""
+
+    def __init__(self, place: str, seconds: float) -> None:
+        self._place = place
+        self._seconds = seconds
+        self._waiting = False
+        self._since = self._reported = time.monotonic()
+        self._longest = _PAUSES_SECONDS[0]
+
+    def renew(self) -> None:
+        """Take note that the place gave something new."""
+        if self._waiting:
+            silence = time.monotonic() - self._since
+            log.warning("storage answers again after %.0f s place=%s", silence, self._place)
+        self._waiting = False
+        self._since = time.monotonic()
+        self._longest = _PAUSES_SECONDS[0]
+
+    def wait(self, fault: TransientError) -> None:
+        """Pause before the next try; StoreError once the deadline is over.
+
+        Pauses grow from 0.05 to 10 seconds, each drawn anew from zero up ("full jitter").
+        """
+        now = time.monotonic()
+        silence = now - self._since
+        if silence >= self._seconds:
+            raise StoreError(
+                f"{self._place} failed for {silence:.0f} seconds ({fault}); check that the storage "
+                f"runs and can be reached, or allow more with {DEADLINE_VARIABLE}"
+            ) from fault
+        until = now + min(random.uniform(0, self._longest), self._seconds - silence)
+        self._longest = min(2 * self._longest, _PAUSES_SECONDS[1])
+        while now < until:
+            self._tell(now, fault)
+            time.sleep(min(until, self._reported + _REPORT_EVERY_SECONDS) - now)
+            now = time.monotonic()
+
+    def _tell(self, now: float, fault: TransientError) -> None:
+        if not self._waiting or now - self._reported >= _REPORT_EVERY_SECONDS:
+            log.warning(
+                "storage has not answered for %.0f s, giving up at %.0f s place=%s fault=%s",
+                now - self._since,
+                self._seconds,
+                self._place,
+                fault,
+            )
+            self._waiting, self._reported = True, now
 
 
-def persist(step: Callable[[], T], place: str, seconds: float) -> T:
-    """Repeat an idempotent step while it raises TransientError; StoreError after `seconds`.
-
-    Pauses grow from 0.05 to 10 seconds, each drawn anew from zero up ("full jitter").
-    """
-    start = reported = time.monotonic()
-    longest, limit = _PAUSES_SECONDS
+def persist(step: Callable[[], T], patience: Patience) -> T:
+    """Repeat an idempotent step while it raises TransientError and patience lasts."""
     while True:
         try:
-            return step()
+            result = step()
         except TransientError as error:
-            now = time.monotonic()
-            if now - start >= seconds:
-                raise StoreError(
-                    f"{place} failed for {now - start:.0f} seconds ({error}); check that the "
-                    f"storage runs and can be reached, or allow more with {DEADLINE_VARIABLE}"
-                ) from error
-            if now - reported >= _REPORT_EVERY_SECONDS or reported == start:
-                log.warning("waiting for storage place=%s fault=%s of=%.0fs", place, error, seconds)
-                reported = now
-            time.sleep(min(random.uniform(0, longest), max(0.0, start + seconds - now)))
-            longest = min(2 * longest, limit)
+            patience.wait(error)
+        else:
+            patience.renew()
+            return result

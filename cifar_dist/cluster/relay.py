@@ -1,0 +1,73 @@
+"""Workers' warnings, brought to the driver's log: it is the only one that a person sees."""
+
+import logging
+import uuid
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cifar_dist.cluster.channel import Channel
+from cifar_dist.logs import ROOT
+
+_KEPT = 20  # newest warnings of a process that were perhaps not told yet
+_LENGTH = 500  # characters of one
+
+log = logging.getLogger(__name__)
+
+
+class Relay(logging.Handler):
+    """A worker's side: leaves this package's warnings in a channel, numbered."""
+
+    def __init__(self, channel: Channel, speaker: str) -> None:
+        super().__init__(logging.WARNING)
+        self.speaker = speaker
+        """Who warns, in the words of the driver's log."""
+        self._channel, self._source = channel, uuid.uuid4().hex
+        self._newest: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Leave a warning; what has a traceback is told as the reason of a failure instead."""
+        if record.exc_info:
+            return
+        self._count += 1
+        text = f"{self.speaker}: {record.getMessage()}"[:_LENGTH]
+        self._newest.append({"number": self._count, "level": record.levelno, "text": text})
+        self._channel.warn(self._source, list(self._newest))
+
+    def open(self) -> None:
+        """Begin to listen."""
+        logging.getLogger(ROOT).addHandler(self)
+
+    def close(self) -> None:
+        """Listen no more."""
+        logging.getLogger(ROOT).removeHandler(self)
+        super().close()
+
+
+@contextmanager
+def relayed(channel: Channel, speaker: str) -> Iterator[Relay]:
+    """Relay the warnings of this process meanwhile."""
+    relay = Relay(channel, speaker)
+    relay.open()
+    try:
+        yield relay
+    finally:
+        relay.close()
+
+
+class Listener:
+    """The driver's side: logs each warning once."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._heard: dict[str, int] = {}
+
+    def listen(self) -> None:
+        """Log what is new."""
+        for source, warnings in self._channel.warnings().items():
+            for warning in warnings:
+                if warning["number"] > self._heard.get(source, 0):
+                    self._heard[source] = warning["number"]
+                    log.log(warning["level"], "%s", warning["text"])

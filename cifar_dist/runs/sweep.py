@@ -1,0 +1,136 @@
+"""A sweep in a store: what it was asked for, at first and by each extension, and its results."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cifar_dist.runs.dossier import RESULT, Dossier
+from cifar_dist.runs.run import Run
+from cifar_dist.runs.seal import sealed
+from cifar_dist.runs.segments import events, stretches
+
+_EXTENSION = "cifar-dist/extension/1"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a sweep was asked for last: when it began, or by its newest extension."""
+
+    extension: int = 0
+    """Which one, counted from 1; 0 is the sweep as it began."""
+    trials: int | None = None
+    """How many in all; None: as many as its space says."""
+    added: int = 0
+    """How many of them by this extension."""
+    final: dict[str, Any] = field(default_factory=dict)
+    """What changes the winner's job for its retraining; empty: it is kept as it is."""
+    spent_seconds: float = 0.0
+    """Wall time that the sweep had taken before, which its budget does not count again."""
+
+
+@dataclass
+class TrialLog:
+    """What the ledger says about one trial."""
+
+    trial: int
+    state: str = "started"
+    """'started' until its end event names another."""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    rungs: dict[int, float] = field(default_factory=dict)
+    """Epoch to value; a repeated epoch counts once."""
+    epochs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Epoch to its event."""
+    end: dict[str, Any] | None = None
+    """The end event."""
+
+
+class Sweep(Dossier):
+    """Many trials of one job; trial n is a run of its own below it."""
+
+    HEAD = "sweep.json"
+
+    @property
+    def name(self) -> str:
+        """The sweep's id."""
+        return self.prefix.rpartition("/")[2]
+
+    @property
+    def goal(self) -> Goal:
+        """What it was asked for last. Raises MissingError, DamagedError."""
+        number, newest = self._newest_extension()
+        if newest is None:
+            return Goal(final=self.document.get("final", {}))
+        asked = {key: newest[key] for key in ("trials", "added", "final", "spent_seconds")}
+        return Goal(extension=number, **asked)
+
+    def extend(self, goal: Goal) -> None:
+        """Ask for more. Raises RefusedError if another process did at the same time."""
+        document = {
+            "schema": _EXTENSION,
+            "trials": goal.trials,
+            "added": goal.added,
+            "final": goal.final,
+            "spent_seconds": goal.spent_seconds,
+        }
+        self.store.write(self.key(_extension(goal.extension)), sealed(document))
+
+    @property
+    def finished(self) -> dict[str, Any] | None:
+        """The result of what it was asked for last; None before."""
+        return self.recorded(_result(self._newest_extension()[0]))
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The newest result; while an extension runs, the one before it."""
+        for extension in range(self._newest_extension()[0], -1, -1):
+            if (found := self.recorded(_result(extension))) is not None:
+                return found
+        return None
+
+    def finish(self, result: dict[str, Any], extension: int = 0) -> dict[str, Any]:
+        """Mark the end of what was asked for; gives the stored result, the first one's."""
+        return self.record(_result(extension), result)
+
+    def trial(self, number: int) -> Run:
+        """Give the run of a trial."""
+        return Run(self.store, self.key(f"trials/{number:06d}"))
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Read all events in the order they were told. Raises DamagedError."""
+        return events(self.store, stretches(self.store, self.prefix))
+
+    def trials(self) -> dict[int, TrialLog]:
+        """Give what is known of every trial that was started. Raises DamagedError."""
+        found: dict[int, TrialLog] = {}
+        for event in self.events():
+            if "trial" in event:
+                log = found.setdefault(event["trial"], TrialLog(event["trial"]))
+                _apply(log, event)
+        return found
+
+    def _newest_extension(self) -> tuple[int, dict[str, Any] | None]:
+        # By reading, as a listing may miss the newest.
+        number, newest = 0, None
+        while (found := self.recorded(_extension(number + 1))) is not None:
+            number, newest = number + 1, found
+        return number, newest
+
+
+def _extension(number: int) -> str:
+    return f"extensions/{number:06d}.json"
+
+
+def _result(extension: int) -> str:
+    return f"extensions/{extension:06d}/{RESULT}" if extension else RESULT
+
+
+def _apply(log: TrialLog, event: dict[str, Any]) -> None:
+    match event["event"]:
+        case "start":
+            log.state, log.overrides, log.end = "started", event["overrides"], None
+        case "rung":
+            log.rungs[event["epoch"]] = event["value"]
+        case "epoch":
+            log.epochs[event["epoch"]] = event
+        case "end":
+            log.state, log.end = event["state"], event
