@@ -11,7 +11,7 @@ import torch
 
 from cifar_dist.checkpoint import WEIGHTS, load_weights
 from cifar_dist.config import Job
-from cifar_dist.data import Dataset, Images
+from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
 from cifar_dist.device import device_for, device_name
 from cifar_dist.documents import (
@@ -96,8 +96,7 @@ class Session:
         checkpoint_seconds: float | None = None,
     ) -> None:
         self.learner, self._run, self._dataset, self._events = learner, run, dataset, events
-        self._checkpoint_seconds = checkpoint_seconds
-        self._world = learner.world
+        self._checkpoint_seconds, self._world = checkpoint_seconds, learner.world
         self._committer: BackgroundCommitter | None = None
         self._handed, self._handed_at = (learner.step, learner.epoch), time.monotonic()
         self._is_leaving = False
@@ -172,26 +171,24 @@ class Session:
         if best != self.learner.epoch:
             self._load_best()
         validation = None
-        if self._dataset.validation is not None:
-            validation = self._outcome(self._dataset.validation).score("validation")
-        return validation, test_evaluation(self._outcome(self._dataset.test), self._dataset)
+        data, model, world = self._dataset, self.learner.model, self._world
+        if data.validation is not None:
+            validation = evaluate(model, data.validation, world).score("validation")
+        return validation, test_evaluation(evaluate(model, data.test, world), data)
 
     def _note(self, record: EpochRecord) -> None:
         if self._committer is not None and self._events is not None:
             number = self._attempt.number
             self._committer.note(*self._events.file(number, record, self.learner.model))
 
-    def _outcome(self, images: Images) -> Outcome:
-        return evaluate(self.learner.model, images, self._world)
-
     def _commit_after(self, seconds: float | None) -> None:
         """Commit at a tick, by the chief's clock alone, if the last one is so long ago."""
         learner = self.learner
         # An epoch's last step is committed with the epoch's record, under the same key.
         is_last = learner.step == (learner.epoch + 1) * learner.steps_per_epoch
-        if seconds is None or is_last or time.monotonic() - self._handed_at < seconds:
-            return
-        self.commit()
+        is_due = seconds is not None and time.monotonic() - self._handed_at >= seconds
+        if is_due and not is_last:
+            self.commit()
 
     def _load_best(self) -> None:
         best = self._world.by_chief(self._run.best)
@@ -282,13 +279,19 @@ def follow(session: Session, observer: Observer) -> State:
 
 def _followed(session: Session, observer: Observer) -> State:
     learner = session.learner
+
+    def observe() -> None:
+        observer.observe(learner.step, learner.total_steps, learner.history)
+
     for event in session.events():
-        if learner.world.is_chief:
-            observer.observe(learner.step, learner.total_steps, learner.history)
         if isinstance(event, EpochRecord):
+            # Between epochs a driver may have to wait for its own storage before it lets us go on.
+            learner.world.by_chief(observe)
             if event.train_loss is None:
                 return "failed"
             continue
+        if learner.world.is_chief:
+            observe()
         session.hurry(observer.seconds_left())
         wanted = learner.world.is_chief and observer.stop_requested()
         if learner.world.agree(wanted):

@@ -1,4 +1,4 @@
-"""How long the tests of endurance run: a short round in every test run, a long one by `make soak`."""
+"""How long tests of endurance run: short rounds in every test run, long ones by `make soak`."""
 
 import os
 

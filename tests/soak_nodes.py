@@ -112,11 +112,6 @@ class Cluster:
         for pid in [*self.raylets(node), *descendants(node.pid)]:
             send(pid)
 
-    def signal(self, node: subprocess.Popen[bytes], number: int) -> None:
-        """Send all processes of a node a signal."""
-        for pid in descendants(node.pid):
-            send(pid, number)
-
     def ask_to_end(self, node: subprocess.Popen[bytes]) -> None:
         """Send what a machine that is taken away sends to the program that holds its node."""
         send(descendants(node.pid)[0], signal.SIGTERM)

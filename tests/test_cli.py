@@ -139,6 +139,12 @@ def test_a_finished_run_is_resumed_by_printing_its_result(
     assert (ended.code, TrainDocument.model_validate_json(ended.out)) == (0, trained)
 
 
+def test_only_a_sweep_has_trials_at_once(trained: TrainDocument, program: Program) -> None:
+    ended = program("resume", trained.run, "--store", trained.store, "--concurrency", "2")
+    assert ended.code == 2
+    assert f"--concurrency=2: {trained.run} is a run" in ended.err
+
+
 def test_damage_is_shown_row_by_row_and_is_exit_5(program: Program, folder: Path) -> None:
     name = document("train", program(*f"train {TINY} --epochs 1 --json".split()).out)["run"]
     weights = next(path for path in objects(folder) if path.name == WEIGHTS)

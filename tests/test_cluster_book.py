@@ -1,16 +1,20 @@
 """The book of a sweep: every trial it heard of ends in a row, and the ledger says the same."""
 
+import time
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from cifar_dist.cluster.book import Book
-from cifar_dist.errors import RefusedError
-from cifar_dist.runs import Ledger, Sweep
+from cifar_dist.cluster.tune import sweep_trials
+from cifar_dist.errors import RefusedError, RunError
+from cifar_dist.runs import Goal, Ledger, Sweep
+from cifar_dist.search import Space
 from cifar_dist.store import open_store
 from cifar_dist.tally import Tally
-from tests.tiny import a_record
+from tests.tiny import a_record, make_job
 from tests.watchers import Silent
 
 LR = "recipe.optimizer.lr"
@@ -127,3 +131,26 @@ def test_a_trial_that_never_began_is_in_the_ledger_with_what_makes_it(
     assert book.tally.row(2).reason == "ValueError: last line"
     log = sweep.trials()[2]
     assert (log.state, log.overrides) == ("failed", {LR: 0.2})
+
+
+@pytest.mark.parametrize(("spent", "is_over"), [(0.0, True), (80.0, False)])
+def test_a_budget_counts_what_all_attempts_took_since_the_newest_extension(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, spent: float, is_over: bool
+) -> None:
+    job = make_job().model_dump(mode="json")
+    searched = {LR: {"uniform": [0.01, 0.1]}}
+    asked = {"description": "d", "job": job, "trials": 2, "space": searched}
+    space = Space.parse({**asked, "budget": {"seconds": 60}})
+    sweep.create({"space": {}})
+    sweep.extend(Goal(1, trials=2, added=1, spent_seconds=spent))
+    earlier = Ledger(sweep, sweep.claim_attempt(), started=time.monotonic() - 100)
+    earlier.open(cpus=1.0, gpus=0.0)
+    over: list[bool] = []
+
+    def search(_: Space, spec: dict[str, Any], book: Book, stopper: Any) -> None:
+        over.append(stopper.stop_all())
+
+    monkeypatch.setattr("cifar_dist.cluster.tune._search", search)
+    with pytest.raises(RunError, match="raise budget"):
+        sweep_trials(space, sweep, Silent(), Event())
+    assert over == [is_over]

@@ -1,6 +1,5 @@
 """Clusters that lose nodes, with and without notice, or their control process, lose no result."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -142,18 +141,3 @@ def test_a_run_whose_cluster_is_gone_ends_soon_and_is_resumed_elsewhere(
     here = task(tmp_path / "run", "plain", 2)
     ending = Killed(ended(here, here.resume(name_in(here.store))), 1)
     figures["restarts"] = assert_unharmed(here, ending, expected)
-
-
-def test_a_stopped_node_that_wakes_up_late_changes_no_history(
-    tmp_path: Path, straight: Straight, clusters: Clusters, figures: dict[str, Any]
-) -> None:
-    with clusters() as cluster:
-        struck = on(cluster, tmp_path / "run")
-        process = struck.begin()
-        assert wait_for(lambda: newest_step(struck.store) >= 10, process), struck.shown
-        node = cluster.hosts()[0]
-        cluster.signal(node, signal.SIGSTOP)
-        assert wait_for(lambda: len(bases(run_in(struck.store))) > 0, process), struck.shown
-        cluster.signal(node, signal.SIGCONT)
-        ending = Killed(ended(struck, process), 1)
-    figures["restarts"] = assert_unharmed(struck, ending, straight("plain", 2))

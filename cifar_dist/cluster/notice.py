@@ -9,7 +9,6 @@ from ray.exceptions import RayActorError
 
 _POLL_SECONDS = 5.0  # as often as Ray Train itself looks
 _UNKNOWN_SECONDS = 30.0  # where no deadline is told: the shortest notice that a cloud gives
-
 _OVERDUE_SECONDS = 60.0  # a machine that is still here so long after its time stays
 
 

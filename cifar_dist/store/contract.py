@@ -13,7 +13,7 @@ from cifar_dist.errors import DamagedError, RefusedError, StoreError
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-_READINGS = 3
+_READINGS = 5
 
 
 class MissingError(StoreError):
@@ -67,12 +67,12 @@ class Store(ABC):
     def parsed(self, key: str, limit: int, parse: Callable[[bytes], T]) -> T:
         """Read a small object; `parse` raises DamagedError for bytes that are not what was written.
 
-        Those are read again, three times in all. Raises MissingError, DamagedError.
+        Those are read again, a few times in all. Raises MissingError, DamagedError.
         """
         return reread(lambda: parse(self.read(key, limit)))
 
     def holds(self, key: str, expected: Content) -> bool:
-        """Tell whether an object has these bytes; others are read three times. MissingError."""
+        """Tell whether an object has these bytes; others are read a few times. MissingError."""
         return any(self.digest(key) == expected for _ in range(_READINGS))
 
     @abstractmethod
@@ -119,7 +119,7 @@ class Store(ABC):
 
 
 def reread(read: Callable[[], T]) -> T:
-    """Repeat a reading whose bytes came damaged, up to three times; raises the last DamagedError.
+    """Repeat a reading whose bytes came damaged, a few times; raises the last DamagedError.
 
     What the network bent comes straight another time.
     """
