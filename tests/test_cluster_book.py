@@ -14,6 +14,7 @@ from cifar_dist.runs import Goal, Ledger, Sweep
 from cifar_dist.search import Space
 from cifar_dist.store import open_store
 from cifar_dist.tally import Tally
+from tests.ledgers import trial_logs
 from tests.tiny import a_record, make_job
 from tests.watchers import Silent
 
@@ -79,7 +80,7 @@ def test_what_a_spent_budget_cuts_short_is_pruned_and_what_never_told_an_epoch_i
     book.close()
     row = book.tally.row(1)
     assert (book.ended, row.state, row.reason) == (1, "pruned", book.ended_by)
-    states = {number: log.state for number, log in sweep.trials().items()}
+    states = {number: log.state for number, log in trial_logs(sweep).items()}
     assert states == {0: "started", 1: "pruned", 2: "started"}
 
 
@@ -89,13 +90,13 @@ def test_an_interrupted_sweep_closes_no_trial_that_was_running(book: Book, sweep
     book.interrupted, book.ended_by = True, "the sweep's budget of 9 s was spent"
     book.close()
     assert book.ended == 0
-    assert sweep.trials()[0].state == "started"
+    assert trial_logs(sweep)[0].state == "started"
 
 
 def test_a_trial_is_stored_when_it_is_asked_for_before_anything_of_it_exists(
     book: Book, sweep: Sweep
 ) -> None:
-    assert {n: log.overrides for n, log in sweep.trials().items()} == {
+    assert {n: log.overrides for n, log in trial_logs(sweep).items()} == {
         0: {},
         1: {LR: 0.1},
         2: {LR: 0.2},
@@ -129,7 +130,7 @@ def test_a_trial_that_never_began_is_in_the_ledger_with_what_makes_it(
 ) -> None:
     book.on_trial_error(0, [], _Trial(2))
     assert book.tally.row(2).reason == "ValueError: last line"
-    log = sweep.trials()[2]
+    log = trial_logs(sweep)[2]
     assert (log.state, log.overrides) == ("failed", {LR: 0.2})
 
 

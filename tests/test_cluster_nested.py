@@ -20,6 +20,7 @@ from cifar_dist.session import recipe_data
 from cifar_dist.store import open_store
 from cifar_dist.sweep import find_sweep, sweep_document
 from tests.clusters import eventually, held, interrupted
+from tests.ledgers import trial_logs
 from tests.tiny import make_job
 from tests.trials import BUGGY, LOST, FailingGroup
 from tests.watchers import Silent
@@ -124,7 +125,7 @@ def test_a_stopped_trial_keeps_what_it_committed_and_trained_no_epoch_more(
             best, newest = run.best(), run.checkpoints()[0]
             assert best is not None
             assert (best.epoch, newest.epoch) == (row.best_epoch, row.epochs)
-            assert (sweep.trials()[row.trial].state, newest.world_size) == (row.state, 2)
+            assert (trial_logs(sweep)[row.trial].state, newest.world_size) == (row.state, 2)
 
 
 def test_workers_are_kept_from_trial_to_trial_until_one_of_them_fails(
@@ -181,6 +182,6 @@ def test_sigterm_commits_and_counts_as_a_preemption(tmp_path: Path) -> None:
     assert eventually(lambda: held() == ["0 CPUs"]), held()
     (found,) = (folder / "sweeps").iterdir()
     sweep = Sweep(open_store(str(folder)), f"sweeps/{found.name}")
-    assert {number: log.state for number, log in sweep.trials().items()} == {0: "started"}
-    told, newest = max(sweep.trials()[0].epochs), sweep.trial(0).checkpoints()[0]
+    assert {number: log.state for number, log in trial_logs(sweep).items()} == {0: "started"}
+    told, newest = max(trial_logs(sweep)[0].epochs), sweep.trial(0).checkpoints()[0]
     assert newest.epoch >= told, "it commits before it ends"

@@ -12,6 +12,7 @@ from cifar_dist.search import Space
 from cifar_dist.store import open_store
 from tests.clusters import eventually
 from tests.commands import document, finished, started
+from tests.ledgers import trial_logs
 from tests.tiny import make_job
 
 pytestmark = [
@@ -62,7 +63,7 @@ def killed(folder: Path, store: Path, ends: int) -> str:
     opened = open_store(str(store))
 
     def is_under_way() -> bool:
-        found = [Sweep(opened, f"sweeps/{name}").trials() for name in opened.folders("sweeps")]
+        found = [trial_logs(Sweep(opened, f"sweeps/{name}")) for name in opened.folders("sweeps")]
         logs = list(found[0].values()) if found else []
         return sum(log.end is not None for log in logs) >= ends and logs[-1].end is None
 

@@ -20,6 +20,7 @@ from cifar_dist.sweep import find_sweep, sweep_document
 from cifar_dist.tally import Tally
 from tests.clusters import eventually, held, interrupted
 from tests.commands import document, finished, started
+from tests.ledgers import trial_logs
 from tests.tiny import make_job
 from tests.trials import BUGGY, CRASHING, LOST, RAISING, Failing, Noted
 
@@ -139,7 +140,7 @@ def test_trials_share_processes_instead_of_starting_one_each(plain: Ended) -> No
 @pytest.mark.parametrize("which", ["plain", "failing"])
 def test_the_ledger_holds_what_the_rows_say(which: str, request: pytest.FixtureRequest) -> None:
     ended: Ended = request.getfixturevalue(which)
-    ledger = ended.sweep.trials()
+    ledger = trial_logs(ended.sweep)
     assert sorted(ledger) == [row.trial for row in ended.rows]
     for row in ended.rows:
         log = ledger[row.trial]
@@ -229,7 +230,7 @@ def test_ctrl_c_ends_a_sweep_and_what_was_committed_stays_intact(tmp_path: Path)
     assert eventually(lambda: held() == ["0 CPUs"]), held()
     store = open_store(str(folder))
     (name,) = store.folders("sweeps")
-    states = [log.state for log in Sweep(store, f"sweeps/{name}").trials().values()]
+    states = [log.state for log in trial_logs(Sweep(store, f"sweeps/{name}")).values()]
     assert "started" in states
     command = ["artifacts", "verify", name, "--store", str(folder), "--json"]
     verified = finished(started(*command, cwd=tmp_path))

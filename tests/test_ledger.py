@@ -10,6 +10,7 @@ from cifar_dist.runs import Goal, Ledger, Sweep
 from cifar_dist.runs.segments import CHUNK
 from cifar_dist.store import Entry, Store, open_store
 from cifar_dist.store.folder import FolderStore
+from tests.ledgers import trial_logs
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_what_was_told_is_found_again(store: Store) -> None:
     sweep = Sweep(store, "sweeps/s-00000000")
     ledger = Ledger(sweep, sweep.claim_attempt())
     run_trial(ledger, 3)
-    log = sweep.trials()[3]
+    log = trial_logs(sweep)[3]
     assert (log.state, log.overrides) == ("pruned", {"recipe.optimizer.lr": 0.1})
     assert log.rungs == {1: 0.5} and log.epochs[1]["validation_loss"] == 2.0
     assert log.end is not None and log.end["reason"] == "below the best third"
@@ -42,7 +43,7 @@ def test_a_rung_and_an_end_are_stored_at_once(sweep: Sweep) -> None:
     assert [event["event"] for event in sweep.events()] == ["start", "rung"]
     ledger.add("start", 1, overrides={})
     ledger.flush()
-    assert sweep.trials()[1].state == "started"
+    assert trial_logs(sweep)[1].state == "started"
 
 
 def test_a_restarted_trial_is_unfinished_and_keeps_its_rungs(sweep: Sweep) -> None:
@@ -52,8 +53,8 @@ def test_a_restarted_trial_is_unfinished_and_keeps_its_rungs(sweep: Sweep) -> No
     second = Ledger(sweep, sweep.claim_attempt())
     second.add("start", 0, overrides={"a": 1})
     second.add("rung", 0, epoch=3, value=0.7)
-    assert sweep.trials()[0].state == "started"
-    assert sweep.trials()[0].rungs == {1: 0.5, 3: 0.7}
+    assert trial_logs(sweep)[0].state == "started"
+    assert trial_logs(sweep)[0].rungs == {1: 0.5, 3: 0.7}
     assert [event["attempt"] for event in sweep.events()] == [1, 1, 2, 2]
 
 
@@ -70,7 +71,7 @@ def test_a_damaged_segment_is_refused(sweep: Sweep, tmp_path: Path) -> None:
     segment = next(tmp_path.rglob("events-*.jsonl"))
     segment.write_bytes(segment.read_bytes().replace(b"0.5", b"0.6"))
     with pytest.raises(DamagedError, match="--fresh"):
-        sweep.trials()
+        trial_logs(sweep)
 
 
 def test_a_trial_is_a_run_below_its_sweep(sweep: Sweep) -> None:

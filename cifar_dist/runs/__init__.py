@@ -16,7 +16,7 @@ from cifar_dist.runs.inventory import (
 from cifar_dist.runs.ledger import Ledger
 from cifar_dist.runs.manifest import Manifest
 from cifar_dist.runs.run import Run
-from cifar_dist.runs.sweep import Goal, Sweep, TrialLog
+from cifar_dist.runs.sweep import Goal, Sweep
 
 __all__ = [
     "Attempt",
@@ -27,7 +27,6 @@ __all__ = [
     "Run",
     "RunRow",
     "Sweep",
-    "TrialLog",
     "artifacts",
     "best_files",
     "copy_verified",

@@ -28,22 +28,6 @@ class Goal:
     """Wall time that the sweep had taken before, which its budget does not count again."""
 
 
-@dataclass
-class TrialLog:
-    """What the ledger says about one trial."""
-
-    trial: int
-    state: str = "started"
-    """'started' until its end event names another."""
-    overrides: dict[str, Any] = field(default_factory=dict)
-    rungs: dict[int, float] = field(default_factory=dict)
-    """Epoch to value; a repeated epoch counts once."""
-    epochs: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """Epoch to its event."""
-    end: dict[str, Any] | None = None
-    """The end event."""
-
-
 class Sweep(Dossier):
     """Many trials of one job; trial n is a run of its own below it."""
 
@@ -99,15 +83,6 @@ class Sweep(Dossier):
         """Read all events in the order they were told. Raises DamagedError."""
         return events(self.store, stretches(self.store, self.prefix))
 
-    def trials(self) -> dict[int, TrialLog]:
-        """Give what is known of every trial that was started. Raises DamagedError."""
-        found: dict[int, TrialLog] = {}
-        for event in self.events():
-            if "trial" in event:
-                log = found.setdefault(event["trial"], TrialLog(event["trial"]))
-                _apply(log, event)
-        return found
-
     def _newest_extension(self) -> tuple[int, dict[str, Any] | None]:
         # By reading, as a listing may miss the newest.
         number, newest = 0, None
@@ -122,15 +97,3 @@ def _extension(number: int) -> str:
 
 def _result(extension: int) -> str:
     return f"extensions/{extension:06d}/{RESULT}" if extension else RESULT
-
-
-def _apply(log: TrialLog, event: dict[str, Any]) -> None:
-    match event["event"]:
-        case "start":
-            log.state, log.overrides, log.end = "started", event["overrides"], None
-        case "rung":
-            log.rungs[event["epoch"]] = event["value"]
-        case "epoch":
-            log.epochs[event["epoch"]] = event
-        case "end":
-            log.state, log.end = event["state"], event
