@@ -22,10 +22,10 @@ from cifar_dist.documents import (
     StorageCost,
     best_epoch,
 )
-from cifar_dist.errors import CifarDistError, RunError
+from cifar_dist.errors import CifarDistError, DamagedError, RunError
 from cifar_dist.events import EventFiles, event_files
 from cifar_dist.learner import Learner
-from cifar_dist.loop import Outcome, Tick, epochs, evaluate
+from cifar_dist.loop import Tick, epochs, evaluate
 from cifar_dist.machine import owned_cpus
 from cifar_dist.precision import Arithmetic, fix_order
 from cifar_dist.probe import agreed_precision
@@ -119,11 +119,10 @@ class Session:
 
         At a tick; training goes on, as what is left of the time may be long.
         """
-        if seconds_left is None:
-            return
-        pause = max(_SHORTEST_SECONDS, seconds_left / _LAST_MINUTES_SHARE)
-        self._commit_after(pause if self._is_leaving else 0.0)
-        self._is_leaving = True
+        if seconds_left is not None:
+            pause = max(_SHORTEST_SECONDS, seconds_left / _LAST_MINUTES_SHARE)
+            self._commit_after(pause if self._is_leaving else 0.0)
+            self._is_leaving = True
 
     def commit(self) -> None:
         """Hand the learner's state to the background; raises what an earlier upload ended with."""
@@ -156,12 +155,7 @@ class Session:
     def cost(self) -> StorageCost:
         """Give what storage took so far, on every rank the chief's."""
         committer = self._committer
-        mine = committer and StorageCost(
-            committed=committer.committed,
-            superseded=committer.superseded,
-            sent_bytes=committer.sent_bytes,
-            waited_seconds=self._waited_seconds,
-        )
+        mine = committer and committer.cost(self._waited_seconds)
         agreed: StorageCost = self._world.agree(mine)
         return agreed
 
@@ -174,7 +168,8 @@ class Session:
         data, model, world = self._dataset, self.learner.model, self._world
         if data.validation is not None:
             validation = evaluate(model, data.validation, world).score("validation")
-        return validation, test_evaluation(evaluate(model, data.test, world), data)
+        test = evaluate(model, data.test, world)
+        return validation, evaluation("test", test.confusion, test.loss, data.classes)
 
     def _note(self, record: EpochRecord) -> None:
         if self._committer is not None and self._events is not None:
@@ -192,8 +187,8 @@ class Session:
 
     def _load_best(self) -> None:
         best = self._world.by_chief(self._run.best)
-        if best is None:
-            raise RunError(f"{self._run.prefix} has no best checkpoint; run it again with --fresh")
+        if best is None or best.epoch != best_epoch(self.learner.history):
+            raise RunError(f"{self._run.prefix} lost its best checkpoint; run again with --fresh")
         with scratch() as folder:
             self._world.together(lambda: self._run.download(best, folder))
             load_weights(self.learner.model, folder / WEIGHTS)
@@ -217,22 +212,21 @@ class Session:
     def _begun(self, folder: Path) -> Manifest | None:
         self._attempt = self._run.claim_attempt(world_size=self._world.size)
         self._committer = BackgroundCommitter(self._run, self._attempt)
-        return self._run.latest_intact(folder)
+        self._committer.restored = self._run.latest_intact(folder)
+        return self._committer.restored
 
     def _mend_pin(self, chosen: Manifest) -> None:
         # A kill came between its commit and its pin, or what was pinned is damaged.
-        if self._stands_at_best() and self._run.pinned_key(BEST) != chosen.key:
+        pinned = None
+        with suppress(DamagedError):
+            pinned = self._run.pinned_key(BEST)
+        if self._stands_at_best() and pinned != chosen.key:
             self._run.pin(BEST, chosen)
 
     def _stands_at_best(self) -> bool:
         learner = self.learner
         between_epochs = learner.step == learner.epoch * learner.steps_per_epoch
         return between_epochs and 0 < learner.epoch == best_epoch(learner.history)
-
-
-def test_evaluation(outcome: Outcome, dataset: Dataset) -> Evaluation:
-    """Give the full evaluation of the test split."""
-    return evaluation("test", outcome.confusion, outcome.loss, dataset.classes)
 
 
 def train_here(job: Job, run: Run, observer: Observer) -> Result:
@@ -283,9 +277,11 @@ def _followed(session: Session, observer: Observer) -> State:
     def observe() -> None:
         observer.observe(learner.step, learner.total_steps, learner.history)
 
+    # Between epochs a driver may have to wait for its own storage before it lets us go on.
+    if 0 < learner.epoch < learner.recipe.epochs:
+        learner.world.by_chief(observe)
     for event in session.events():
         if isinstance(event, EpochRecord):
-            # Between epochs a driver may have to wait for its own storage before it lets us go on.
             learner.world.by_chief(observe)
             if event.train_loss is None:
                 return "failed"

@@ -16,9 +16,9 @@ from cifar_dist.documents import DataFacts, Evaluation, Score
 from cifar_dist.errors import RefusedError
 from cifar_dist.learner import build_model
 from cifar_dist.loop import evaluate
+from cifar_dist.report.evaluation import evaluation
 from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
 from cifar_dist.search import Space
-from cifar_dist.session import test_evaluation
 from cifar_dist.store import Store
 from cifar_dist.world import World
 
@@ -96,7 +96,8 @@ def score_winner(run: Run, job: Job, dataset: Dataset) -> tuple[Score | None, Ev
     validation = None
     if dataset.validation is not None:
         validation = evaluate(model, dataset.validation, World()).score("validation")
-    return validation, test_evaluation(evaluate(model, dataset.test, World()), dataset)
+    test = evaluate(model, dataset.test, World())
+    return validation, evaluation("test", test.confusion, test.loss, dataset.classes)
 
 
 def _shaping(asked: dict[str, Any]) -> dict[str, Any]:

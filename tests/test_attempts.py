@@ -1,5 +1,7 @@
 """Attempts: what a listing says is never believed alone, and a run's lives are told."""
 
+import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,3 +179,24 @@ def test_pruning_leaves_alone_what_a_newer_attempt_writes_meanwhile(
     run.prune(1)
     assert run.store.read(half, 100) == b"being written"
     assert [checkpoint.step for checkpoint in run.checkpoints()] == [3, 1]
+
+
+def test_a_damaged_claim_of_old_is_left_out_of_the_lives(
+    run: Run, place: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in (1, 2, 3):
+        commit(run.claim_attempt(), tmp_path, step)
+    flip(place / run.key("attempts/000001.json"))
+    with caplog.at_level(logging.WARNING):
+        assert [life.number for life in run.attempts()] == [2, 3]
+    assert "attempts/000001.json" in caplog.text
+
+
+def test_a_base_that_is_lost_is_never_replaced_by_a_new_beginning(
+    run: Run, place: Path, tmp_path: Path
+) -> None:
+    commit(run.claim_attempt(), tmp_path, 1)
+    run.claim_attempt()
+    shutil.rmtree(place / run.key("attempts/000001"))
+    with pytest.raises(DamagedError, match="--fresh"):
+        run.latest_intact(tmp_path / "back")

@@ -9,7 +9,7 @@ import pytest
 
 from cifar_dist.cluster.book import Book
 from cifar_dist.cluster.tune import sweep_trials
-from cifar_dist.errors import RefusedError, RunError
+from cifar_dist.errors import RefusedError, RunError, StoreError
 from cifar_dist.runs import Goal, Ledger, Sweep
 from cifar_dist.search import Space
 from cifar_dist.store import open_store
@@ -155,3 +155,17 @@ def test_a_budget_counts_what_all_attempts_took_since_the_newest_extension(
     with pytest.raises(RunError, match="raise budget"):
         sweep_trials(space, sweep, Silent(), Event())
     assert over == [is_over]
+
+
+def test_a_trial_whose_storage_is_away_ends_the_sweep_and_is_not_over(
+    book: Book, sweep: Sweep
+) -> None:
+    trial = _Trial(0)
+    tell(book, trial, 1)
+    trial.last_result |= {"state": "interrupted", "reason": "the bucket is away"}
+    book.on_trial_complete(0, [], trial)
+    assert isinstance(book.error, StoreError)
+    assert str(book.error) == "the bucket is away"
+    with pytest.raises(StoreError, match="away"):
+        tell(book, _Trial(1), 1)
+    assert Tally(sweep.events()).unfinished == [0, 1, 2]

@@ -16,7 +16,7 @@ ORDER = {"turn": 1, "config": {"number": 3}, "epochs": 2, "stop": False}
 @pytest.fixture
 def chief(head: Head) -> _Chief:
     Channel("sweeps/a/1").order(ORDER)
-    made = _Chief(Channel("sweeps/a/1"))
+    made = _Chief(Channel("sweeps/a/1"), [])
     assert made.next_config() == {"number": 3}
     return made
 
@@ -39,4 +39,4 @@ def test_a_chief_ends_its_trial_when_it_is_told_to_or_given_another(chief: _Chie
 def test_a_chief_that_begins_anew_takes_up_the_trial_it_was_given(head: Head) -> None:
     for _ in range(2):
         Channel("sweeps/a/1").order(ORDER)
-        assert _Chief(Channel("sweeps/a/1")).next_config() == {"number": 3}
+        assert _Chief(Channel("sweeps/a/1"), []).next_config() == {"number": 3}

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from cifar_dist.cluster.channel import Channel
+from cifar_dist.cluster.notice import NodeNotice
 from cifar_dist.cluster.trial import Trial
-from cifar_dist.errors import DataError
+from cifar_dist.errors import DataError, StoreError
 from cifar_dist.runs import Sweep
 from cifar_dist.store import open_store
 from tests.heads import Head, head
@@ -89,6 +90,21 @@ def test_a_diverging_trial_says_so_with_the_worst_finite_score(trial: Trial) -> 
     assert result["records"] == []
 
 
+def test_storage_that_is_away_is_no_fault_of_the_trial(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(job: Any) -> None:
+        raise StoreError("the bucket is away")
+
+    monkeypatch.setattr("cifar_dist.cluster.trial.recipe_data", refuse)
+    result = trial.step()
+    assert (result["state"], result["done"], result["reason"]) == (
+        "interrupted",
+        True,
+        "the bucket is away",
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -140,7 +156,7 @@ def test_a_stop_request_commits_what_there_is(
 def test_a_notice_that_its_machine_is_taken_away_commits_at_once(
     trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial._notice, "seconds_left", lambda: 120.0)
+    monkeypatch.setattr(NodeNotice, "seconds_left", lambda self: 120.0)
     assert trial.step()["state"] == "running"
     trial.cleanup()
     run = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000").trial(0)

@@ -176,7 +176,7 @@ def test_every_epoch_that_counts_is_committed_and_can_be_fetched(
 
 def test_a_trial_that_cannot_go_on_says_why_and_the_others_do_not_notice(failing: Ended) -> None:
     reasons = {row.trial: row.reason for row in failing.rows if row.state == "failed"}
-    assert reasons[RAISING] == "the bucket is gone; create it again"
+    assert reasons[RAISING] == "the images are gone; bring them back"
     assert reasons[BUGGY] == "KeyError: 'momentum'"
     assert "died" in (reasons[CRASHING] or "")
     assert "\n" not in (reasons[CRASHING] or "")

@@ -105,7 +105,7 @@ def test_a_failed_upload_is_raised_by_the_next_calls_which_name_what_is_left(
     fail(StoreError("the storage is gone"), attempt, monkeypatch)
     committer = BackgroundCommitter(run, attempt)
     submit(committer, 1)
-    told = r"is gone; step 1 .* is kept in (\S+); .*`cifar-dist resume a-00000000` goes on"
+    told = r"is gone; step 1 .* is kept in (\S+) on .*; .*`cifar-dist resume a-00000000` goes on"
     with pytest.raises(StoreError, match=told) as caught:
         committer.wait()
     with pytest.raises(StoreError, match=told):

@@ -7,7 +7,7 @@ import pytest
 from cifar_dist.errors import ConfigError, DamagedError, RefusedError
 from cifar_dist.runs import Manifest, Run, fingerprint, fresh, identity
 from cifar_dist.runs.seal import sealed, unsealed
-from tests.checkpoints import commit, state
+from tests.checkpoints import commit, flip, state
 
 
 def test_a_run_is_created_once(run: Run) -> None:
@@ -62,6 +62,22 @@ def test_pruning_keeps_the_newest_and_the_pinned(run: Run, place: Path, tmp_path
     assert run.prune(2) == 3
     assert run.checkpoints() == [sent[5], sent[4], sent[1]]
     assert not (place / sent[0].folder).exists()
+
+
+def test_pruning_keeps_what_was_proven_beside_the_newest(run: Run, tmp_path: Path) -> None:
+    attempt = run.claim_attempt()
+    sent = [commit(attempt, tmp_path, step) for step in range(1, 6)]
+    assert run.prune(2, sent[1]) == 2
+    assert run.manifest(sent[1].key) == sent[1]
+
+
+def test_a_damaged_pin_does_not_stop_the_next(run: Run, place: Path, tmp_path: Path) -> None:
+    attempt = run.claim_attempt()
+    sent = [commit(attempt, tmp_path, step) for step in (1, 2)]
+    run.pin("best", sent[0])
+    flip(place / run.key("pins/best/000001.json"))
+    run.pin("best", sent[1])
+    assert run.best() == sent[1]
 
 
 def test_pruning_removes_what_dead_attempts_left(run: Run, place: Path, tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def undisturbed(sweeping: Sweeping, known: dict[str, list[dict[str, Any]]]) -> U
     return found
 
 
+@long_only
 def test_a_sweep_whose_driver_and_disk_are_lost_finds_what_an_undisturbed_one_finds(
     sweeping: Sweeping, undisturbed: Undisturbed, figures: dict[str, Any]
 ) -> None:

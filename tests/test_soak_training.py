@@ -138,6 +138,7 @@ def test_a_worker_that_hangs_is_found_and_the_same_is_learned(
     assert not send(stopped[0], 0), "the process that hung is still there"
 
 
+@long_only
 def test_storage_that_goes_away_costs_a_run_only_the_wait(
     tmp_path: Path, straight: Straight, storage: Server, figures: dict[str, Any]
 ) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from cifar_dist.api.run import address
 from cifar_dist.config import S3, Job, parse_job, patched
 from cifar_dist.errors import ConfigError
-from cifar_dist.store import open_store
+from cifar_dist.store import open_store, reopened
 
 pytestmark = pytest.mark.usefixtures("s3_environment")
 
@@ -175,3 +176,20 @@ def test_a_wrong_checksum_rule_of_the_environment_is_refused(
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", text)
     with pytest.raises(ConfigError, match="AWS_REQUEST_CHECKSUM_CALCULATION"):
         open_store("s3://bucket")
+
+
+def test_what_a_stored_job_says_of_writing_holds_unless_the_environment_differs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stored = S3(deadline_seconds=3600, single_writer=True, endpoint="http://elsewhere:1")
+    again = reopened(open_store("s3://bucket/again"), stored)
+    assert (again.s3.deadline_seconds, again.s3.single_writer) == (3600, True)
+    assert again.s3.endpoint == os.environ["AWS_ENDPOINT_URL"]
+    monkeypatch.setenv("CIFAR_DIST_STORE_DEADLINE_SECONDS", "60")
+    assert reopened(open_store("s3://bucket/again"), stored).s3.deadline_seconds == 60
+
+
+def test_a_job_in_a_folder_tells_its_workers_how_to_reach_images_in_s3(tmp_path: Path) -> None:
+    job = patched(parse_job({}), {"recipe.data": "s3://bucket/images"})
+    s3 = address(open_store(str(tmp_path)), job)["s3"]
+    assert s3["endpoint"] == os.environ["AWS_ENDPOINT_URL"]

@@ -9,7 +9,7 @@ from cifar_dist.cluster import group
 from cifar_dist.cluster.group import GroupTrial
 from cifar_dist.cluster.trial import Trial
 from cifar_dist.config import Job
-from cifar_dist.errors import StoreError
+from cifar_dist.errors import DataError
 from cifar_dist.learner import Learner
 from cifar_dist.session import Session
 
@@ -36,7 +36,7 @@ class Failing(Noted):
         session = super()._opened()
         _note(self._base, self._config["number"])
         if self._config["number"] == RAISING:
-            raise StoreError("the bucket is gone; create it again")
+            raise DataError("the images are gone; bring them back")
         if self._config["number"] == BUGGY:
             raise KeyError("momentum")
         if self._config["number"] == CRASHING:

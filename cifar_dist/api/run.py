@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cifar_dist.errors import DataError, InterruptedRunError, RunError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cifar_dist.documents import TrainDocument
     from cifar_dist.runs import Run
     from cifar_dist.session import Result
+    from cifar_dist.store import Store
 
 
 def run_job(
@@ -30,7 +31,7 @@ def run_job(
     from cifar_dist.store import open_store
 
     store = open_store(job.store, job.s3)
-    job = patched(job, store.address)
+    job = patched(job, address(store, job))
     find(job.recipe.data, s3=job.s3)
 
     from cifar_dist.device import check_device
@@ -45,13 +46,26 @@ def run_job(
 def continue_run(run: "Run", follower: "Follower", workers: int | None = None) -> "TrainDocument":
     """Continue a run from its newest intact checkpoint. Raises DataError on other images."""
     from cifar_dist.config import parse_job, patched
+    from cifar_dist.runs import Run
+    from cifar_dist.store import reopened
 
-    job = patched(parse_job(run.document["job"]), run.store.address)
+    stored = parse_job(run.document["job"])
+    run = Run(reopened(run.store, stored.s3), run.prefix)
+    job = patched(stored, address(run.store, stored))
     if workers is not None:
         job = patched(job, {"placement.workers": workers})
     if run.finished is None:
         _check_unchanged(job, run)
     return _finished(job, run, follower)
+
+
+def address(store: "Store", job: "Job") -> dict[str, Any]:
+    """Give what makes a job reach its store, and images that lie in S3, from any process."""
+    from cifar_dist.store import open_store
+
+    if "s3" in store.address or not job.recipe.data.startswith("s3://"):
+        return store.address
+    return {**store.address, "s3": open_store(job.recipe.data, job.s3).address["s3"]}
 
 
 def check_ended(document: "TrainDocument") -> None:

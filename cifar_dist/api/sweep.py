@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cifar_dist.api.run import check_ended, run_job
+from cifar_dist.api.run import address, check_ended, run_job
 from cifar_dist.errors import (
     ConfigError,
     DataError,
@@ -61,7 +61,7 @@ def run_sweep(
     patched(space.job, final)
     space.check_retraining(final)
     store = open_store(space.job.store, space.job.s3)
-    space = space.changed(store.address, None)
+    space = space.changed(address(store, space.job), None)
     find(space.job.recipe.data, s3=space.job.s3)
 
     from cifar_dist.device import check_device
@@ -90,10 +90,14 @@ def continue_sweep(
 
     Raises DataError on other images.
     """
+    from cifar_dist.runs import Sweep
     from cifar_dist.search import Space
+    from cifar_dist.store import reopened
 
     stored = sweep.document
-    space = Space.parse(stored["space"]).changed({**sweep.store.address, **placement}, None)
+    space = Space.parse(stored["space"])
+    sweep = Sweep(reopened(sweep.store, space.job.s3), sweep.prefix)
+    space = space.changed({**address(sweep.store, space.job), **placement}, None)
     if sweep.finished is None:
         from cifar_dist.device import check_device
         from cifar_dist.session import recipe_data
@@ -158,7 +162,8 @@ def _extend(sweep: "Sweep", space: "Space", final: dict[str, Any], again: Again)
 
     goal, more, is_finished = sweep.goal, again.extend or 0, sweep.finished is not None
     if again.resume and not is_finished and goal.added == more:
-        return  # asked for before, and cut short
+        _check_continued(sweep, final, again)  # asked for before, and cut short
+        return
     tally = Tally(sweep.events())
     begun = len(tally.overrides)
     # What a spent budget left out of a finished sweep is not made up for.

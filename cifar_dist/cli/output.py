@@ -4,6 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,7 +23,13 @@ def emit(document: D, text: Callable[[D], str], json: bool) -> None:
 
 def say(message: str) -> None:
     """Print one line for people on stderr, so that stdout stays a result."""
-    print(message, file=sys.stderr, flush=True)
+    _show(f"{message}\n")
+
+
+def _show(text: str) -> None:
+    with suppress(OSError):  # a reader that has gone must not end what is being followed
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def check_free(path: Path) -> None:
@@ -41,6 +48,8 @@ class SweepProgress:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
+        self._before: int | None = None
+        """Trials that had ended before this attempt."""
         self._is_terminal = sys.stderr.isatty()
 
     def located(self, dashboard: str | None) -> None:
@@ -57,21 +66,21 @@ class SweepProgress:
         counts = Counter(row.state for row in rows)
         best = max((row.validation_accuracy or 0.0 for row in rows), default=0.0)
         spent = time.monotonic() - self._started
-        left = spent / len(rows) * (total - len(rows))
+        if self._before is None:
+            self._before = len(rows) - 1
+        left = spent / (len(rows) - self._before) * (total - len(rows))
         states = ", ".join(f"{count} {state}" for state, count in counts.most_common())
         line = (
             f"{len(rows)} of {total} trials: {states}, {running} running · best {best:.2%} "
             f"· {left:.0f} s left"
         )
         if self._is_terminal:
-            sys.stderr.write(line)
-            sys.stderr.flush()
+            _show(line)
 
     def close(self) -> None:
         """Remove the line."""
         if self._is_terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            _show("\r\x1b[K")
 
 
 class TrainingProgress:
@@ -109,10 +118,8 @@ class TrainingProgress:
         left = f"{(total - step) / rate:.0f} s left" if rate > 0 else "starting"
         filled = round(30 * step / total)
         bar = "█" * filled + "░" * (30 - filled)
-        sys.stderr.write(f"\r{bar} step {step:,} of {total:,} · {left}")
-        sys.stderr.flush()
+        _show(f"\r{bar} step {step:,} of {total:,} · {left}")
 
     def _clear(self) -> None:
         if self._is_terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            _show("\r\x1b[K")

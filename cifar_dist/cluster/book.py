@@ -8,7 +8,7 @@ from ray import tune
 
 from cifar_dist.cluster.failures import reason
 from cifar_dist.documents import TrialRow, TrialState, best_epoch
-from cifar_dist.errors import CifarDistError
+from cifar_dist.errors import CifarDistError, StoreError
 from cifar_dist.runs import Ledger
 from cifar_dist.tally import Tally
 
@@ -102,7 +102,9 @@ class Book(tune.Callback):
             if self.tally.is_new(number, record):
                 self._note("epoch", number, **record)
             # What is decided is decided, even if the epoch should come out otherwise again.
-            if epoch in self._rungs and epoch not in self.tally.rungs[number]:
+            # ASHA hears of a failure only as its end, whatever its last epoch came to.
+            is_heard = epoch in self._rungs and result["state"] != "failed"
+            if is_heard and epoch not in self.tally.rungs[number]:
                 value = record["validation_accuracy"] or 0.0
                 self._note("rung", number, epoch=epoch, value=value)
 
@@ -115,6 +117,8 @@ class Book(tune.Callback):
         """Note how a trial ended."""
         last = trial.last_result or {}
         state, why = last.get("state", "failed"), last.get("reason")
+        if state == "interrupted" and not self.interrupted and self.ended_by is None:
+            self.error = self.error or StoreError(why or "a trial lost its storage")
         if state == "interrupted" or (state == "running" and self.interrupted):
             return
         if state == "running":
@@ -166,6 +170,8 @@ class Book(tune.Callback):
         self._told(self._ledger.add, event, number, **facts)
 
     def _told(self, tell: Any, *what: Any, **facts: Any) -> None:
+        if self.error is not None:
+            raise self.error
         try:
             event = tell(*what, **facts)
         except CifarDistError as error:

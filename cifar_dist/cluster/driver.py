@@ -1,5 +1,6 @@
 """The driver's side of any work that Ray does: done in a thread, followed in this one."""
 
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import wait
 from typing import TypeVar
@@ -11,6 +12,11 @@ from cifar_dist.daemon import begun
 _POLL_SECONDS = 0.2
 
 T = TypeVar("T")
+
+
+def ray_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Give a new empty folder for Ray, which may still write there when it is removed."""
+    return tempfile.TemporaryDirectory(prefix="cifar-dist-ray-", ignore_cleanup_errors=True)
 
 
 def followed(work: Callable[[], T], poll: Callable[[], None], watch: Watch | None = None) -> T:

@@ -1,10 +1,9 @@
 """Trials on several workers: Tune talks to a small actor that leads a warm group of Ray Train."""
 
 import os
-import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import wait
 from typing import Any
 
@@ -12,6 +11,7 @@ from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
 from cifar_dist.cluster.channel import Channel
+from cifar_dist.cluster.driver import ray_folder
 from cifar_dist.cluster.notice import group_seconds_left
 from cifar_dist.cluster.relay import relayed
 from cifar_dist.cluster.train import this_world, trainer
@@ -98,7 +98,7 @@ class _Group:
         self.turn = 1
         """Counts the trials they were given."""
         self._channel = Channel(f"{spec['channel']}/{uuid.uuid4().hex}")
-        self._scratch = tempfile.TemporaryDirectory(prefix="cifar-dist-ray-")
+        self._scratch = ray_folder()
         # The leader itself restarts a group, as each trial may lose workers anew.
         placement = Placement.model_validate({**spec["placement"], "max_failures": 0})
         work = {"spec": spec, "channel": self._channel.name}
@@ -138,8 +138,11 @@ class _Chief:
     So a trial that ASHA stops has trained the epochs of its row and no more.
     """
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel, self._turn = channel, 0
+    def __init__(self, channel: Channel, rungs: Collection[int]) -> None:
+        self._channel, self._rungs = channel, rungs
+        self._turn = self._settled = 0
+        self.settle: Callable[[], None] = _nothing
+        """Waits until what was handed over is committed."""
         self._newest = {"turn": 0, "epochs": 0, "stop": True}
         self.seconds_left = group_seconds_left
 
@@ -147,7 +150,7 @@ class _Chief:
         """Wait for the next trial; None is the end."""
         while (order := self._order())["turn"] == self._turn:
             time.sleep(_TURN_SECONDS)
-        self._turn = order["turn"]
+        self._turn, self._settled = order["turn"], 0
         config: dict[str, Any] | None = order["config"]
         return config
 
@@ -155,6 +158,9 @@ class _Chief:
         """Tell the leader, and wait until the next epoch may begin or is not wanted any more."""
         if step == total or (history and history[-1].train_loss is None):
             return  # the trial's end is told when it is committed
+        if len(history) in self._rungs and self._settled != len(history):
+            self.settle()  # ASHA may end it here, and its best epoch must be there then
+            self._settled = len(history)
         told = self.tell("running", history)
         while self._order()["epochs"] <= len(history) and not self.stop_requested():
             time.sleep(_TURN_SECONDS)
@@ -175,8 +181,12 @@ class _Chief:
         return self._newest
 
 
+def _nothing() -> None:
+    """Wait for nothing."""
+
+
 def _work(given: dict[str, Any]) -> dict[str, Any]:
-    world, chief = this_world(), _Chief(Channel(given["channel"]))
+    world, chief = this_world(), _Chief(Channel(given["channel"]), given["spec"]["rungs"])
     with relayed(Channel(given["spec"]["channel"]), f"worker {world.rank}") as relay:
         base = parse_job(given["spec"]["job"])
         sweep = Sweep(open_store(base.store, base.s3), given["spec"]["sweep"])
@@ -184,9 +194,11 @@ def _work(given: dict[str, Any]) -> dict[str, Any]:
         while config := world.by_chief(chief.next_config):
             relay.speaker = f"trial {config['number']}, worker {world.rank}"
             session = open_trial(sweep, base, config, dataset, world)
+            chief.settle = session.settle
             state = follow(session, chief)
             session.wait()
             while world.is_chief and not chief.tell(state, session.learner.history):
                 time.sleep(_TURN_SECONDS)
+            chief.settle = _nothing
             del session  # its memory is needed for the next one
     return {}

@@ -1,7 +1,6 @@
 """One run over Ray Train workers: the driver's side and the worker's."""
 
 import os
-import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from threading import Event
@@ -13,7 +12,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import Cluster, connected, require
-from cifar_dist.cluster.driver import followed
+from cifar_dist.cluster.driver import followed, ray_folder
 from cifar_dist.cluster.failures import deliberate, is_bug
 from cifar_dist.cluster.notice import group_seconds_left
 from cifar_dist.cluster.relay import relayed
@@ -52,7 +51,7 @@ def train(job: Job, run: Run, progress: Progress, stop: Event) -> Result:
                 channel.request_stop()
             _show(channel, progress)
 
-        with tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
+        with ray_folder() as scratch:
             config = {
                 "job": job.model_dump(mode="json"),
                 "prefix": run.prefix,

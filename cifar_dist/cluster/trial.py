@@ -9,13 +9,14 @@ import torch
 from ray import tune
 
 from cifar_dist.cluster.channel import Channel
-from cifar_dist.cluster.failures import reason
+from cifar_dist.cluster.failures import deliberate, reason
 from cifar_dist.cluster.notice import NodeNotice
 from cifar_dist.cluster.relay import Relay
 from cifar_dist.config import Job, parse_job, patched
 from cifar_dist.data import Dataset
 from cifar_dist.device import device_for
 from cifar_dist.documents import EpochRecord
+from cifar_dist.errors import StoreError
 from cifar_dist.events import event_files
 from cifar_dist.learner import Learner
 from cifar_dist.loop import Tick
@@ -46,7 +47,7 @@ class Trial(tune.Trainable):
         self._base = parse_job(spec["job"])
         self._sweep = Sweep(open_store(self._base.store, self._base.s3), spec["sweep"])
         self._channel = Channel(spec["channel"])
-        self._notice = NodeNotice()
+        self._notice: NodeNotice | None = None
         self._relay = Relay(self._channel, "")
         self._relay.open()
         self._dataset: Dataset | None = None
@@ -67,7 +68,9 @@ class Trial(tune.Trainable):
             raise  # nothing works on its device any more: this process is lost
         except Exception as error:  # even a bug: it would only come again
             log.warning("trial failed number=%d", self._config["number"], exc_info=True)
-            result = self._result("failed", reason(error))
+            # Storage that is away is no fault of the trial's: the sweep ends, and can be resumed.
+            is_away = isinstance(deliberate(error), StoreError)
+            result = self._result("interrupted" if is_away else "failed", reason(error))
         self._free_since = time.monotonic()
         return result
 
@@ -95,6 +98,7 @@ class Trial(tune.Trainable):
             if isinstance(event, EpochRecord):
                 return self._reported(event, self._session)
             self._note_start()
+            self._notice = self._notice or NodeNotice()
             self._session.hurry(self._notice.seconds_left())
             if self._channel.stop_requested():
                 self._session.commit()

@@ -1,6 +1,5 @@
 """A sweep on Ray Tune: warm workers, ASHA on epochs, every decision in our own ledger."""
 
-import tempfile
 import time
 import uuid
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from cifar_dist.cluster.asha import ReplayedAsha
 from cifar_dist.cluster.book import Book, SweepProgress
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import connected
-from cifar_dist.cluster.driver import followed
+from cifar_dist.cluster.driver import followed, ray_folder
 from cifar_dist.cluster.group import LEADER, GroupTrial
 from cifar_dist.cluster.sampler import Sampler
 from cifar_dist.cluster.slots import Slots, slots_for
@@ -22,7 +21,7 @@ from cifar_dist.cluster.trial import Trial
 from cifar_dist.cluster.watch import Watch
 from cifar_dist.config import Job
 from cifar_dist.documents import SweepCost, TrialRow
-from cifar_dist.errors import InterruptedRunError, RunError
+from cifar_dist.errors import InterruptedRunError, PreemptedError, RunError
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.search import Asha, Space
 from cifar_dist.tally import Tally
@@ -56,7 +55,8 @@ class _Stop(tune.Stopper):
             self._book.interrupted = True
         elif self._seconds and time.monotonic() - self._since > self._seconds:
             self._book.ended_by = f"the sweep's budget of {self._seconds} s was spent"
-        return self._book.interrupted or self._book.ended_by is not None
+        book = self._book
+        return book.interrupted or book.ended_by is not None or book.error is not None
 
 
 def sweep_trials(space: Space, sweep: Sweep, progress: SweepProgress, stop: Event) -> Trials:
@@ -79,7 +79,7 @@ def sweep_trials(space: Space, sweep: Sweep, progress: SweepProgress, stop: Even
 
 def _search(space: Space, spec: dict[str, Any], book: Book, stopper: _Stop) -> None:
     asha = ReplayedAsha(space.asha, _longest(space)) if space.asha else None
-    with connected() as cluster, tempfile.TemporaryDirectory(prefix="cifar-dist-ray-") as scratch:
+    with connected() as cluster, ray_folder() as scratch:
         slots = slots_for(space.job.placement, cluster)
         book.open_attempt({name: slots.workers * share for name, share in slots.worker.items()})
         book.progress.located(cluster.dashboard)
@@ -107,8 +107,14 @@ def _fit(tuner: tune.Tuner, watch: Watch, book: Book, stopper: _Stop) -> None:
         followed(tuner.fit, poll, watch)
     except RunError as error:
         raise book.error or error from error
+    except (PreemptedError, KeyboardInterrupt):
+        # Tune's thread may live a little longer: what it tells from now on is not noted.
+        book.error = book.error or PreemptedError("the sweep is left")
+        raise
     finally:
         channel.close()
+    if book.error is not None:  # told at a trial's end, Tune takes it for the trial's own failure
+        raise book.error
 
 
 def _trainable(job: Job, slots: Slots, spec: dict[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """Attempts: who may add to a run or sweep now, and the checkpoints that an attempt commits."""
 
+import logging
 import re
 import uuid
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from cifar_dist.runs.manifest import NAME, Manifest, read_manifest, upload_folde
 from cifar_dist.runs.seal import read_sealed, sealed
 from cifar_dist.store import MissingError, Store
 
+log = logging.getLogger(__name__)
 _SCHEMA = "cifar-dist/attempt/1"
 _CLAIM = re.compile(r"(\d{6})\.json")
 _COMMITTED = re.compile(rf"(\d{{6}})/step-(\d{{12}})/{re.escape(NAME)}")
@@ -79,6 +81,28 @@ def survey(store: Store, prefix: str) -> tuple[int, list[str]]:
     fenced attempt committed after it was superseded is never among them. A listing may lag: the
     newest claim is found by reading, and a manifest that is listed may be gone.
     """
+    newest, committed = _listed(store, prefix)
+    keys: list[str] = []
+    number, base = newest, None
+    while number:
+        keys += [key for key in reversed(committed.get(number, [])) if base is None or key <= base]
+        try:
+            base = read_sealed(store, _claim_key(prefix, number))["base"]
+        except DamagedError as error:
+            if not keys:
+                raise
+            log.warning("skipped attempts from=%d down reason=%s", number - 1, error)
+            break
+        found = _COMMITTED.search(base or "")
+        number = min(int(found[1]), number - 1) if found else 0
+        if found and base not in committed.setdefault(number, []):
+            # Not listed, or lost: whoever finds nothing else must not begin anew in silence.
+            committed[number] = sorted([*committed[number], base])
+    return newest, keys
+
+
+def _listed(store: Store, prefix: str) -> tuple[int, dict[int, list[str]]]:
+    """Give the newest attempt's number and, by attempt, the manifests that are listed."""
     top, newest = f"{prefix}/attempts/", 0
     committed: dict[int, list[str]] = {}
     for entry in store.entries(f"{prefix}/attempts"):
@@ -88,14 +112,7 @@ def survey(store: Store, prefix: str) -> tuple[int, list[str]]:
             committed.setdefault(int(found[1]), []).append(entry.key)
     while _claim(store, prefix, newest + 1) is not None:
         newest += 1
-    keys: list[str] = []
-    number, base = newest, None
-    while number:
-        keys += [key for key in reversed(committed.get(number, [])) if base is None or key <= base]
-        base = read_sealed(store, _claim_key(prefix, number))["base"]
-        found = _COMMITTED.fullmatch(base or "", len(top))
-        number = min(int(found[1]), number - 1) if found else 0
-    return newest, keys
+    return newest, committed
 
 
 def existing(store: Store, manifests: Iterable[str]) -> Iterator[str]:
@@ -106,9 +123,14 @@ def existing(store: Store, manifests: Iterable[str]) -> Iterator[str]:
 
 
 def history(store: Store, prefix: str) -> tuple[AttemptRecord, ...]:
-    """Tell of every attempt so far, by its claim."""
+    """Tell of every attempt so far, by its claim; a damaged one is left out."""
     records: list[AttemptRecord] = []
-    while (claim := _claim(store, prefix, len(records) + 1)) is not None:
+    for number in range(1, survey(store, prefix)[0] + 1):
+        try:
+            claim = read_sealed(store, _claim_key(prefix, number))
+        except (MissingError, DamagedError) as error:
+            log.warning("skipped attempt key=%s reason=%s", _claim_key(prefix, number), error)
+            continue
         found = _COMMITTED.search(claim["base"] or "")
         records.append(
             AttemptRecord(

@@ -1,6 +1,7 @@
 """Commits checkpoints in the background, so that training does not wait for storage."""
 
 import logging
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from threading import Lock
 from typing import NamedTuple, Protocol
 
 from cifar_dist.daemon import begun
+from cifar_dist.documents import StorageCost
 from cifar_dist.errors import DamagedError, RefusedError, StoreError
 from cifar_dist.runs.attempts import Attempt
 from cifar_dist.runs.manifest import Manifest
@@ -37,7 +39,7 @@ class _Waiting(NamedTuple):
 class BackgroundCommitter:
     """One upload at a time; of those that wait, only the newest and the newest best are kept.
 
-    So at most three snapshots are in memory and one on the disk, however slow the storage is.
+    So at most four snapshots are in memory and one on the disk, however slow the storage is.
     An upload's error is raised by the next call. A process that ends does not wait for uploads.
     """
 
@@ -51,6 +53,8 @@ class BackgroundCommitter:
         self._work: Future[None] | None = None
         self._busy = False
         self.last: Manifest | None = None
+        self.restored: Manifest | None = None
+        """What training goes on from, which stays until there are enough of our own."""
         self.committed = self.superseded = self.sent_bytes = 0
 
     def note(self, name: str, content: Callable[[], bytes]) -> None:
@@ -89,6 +93,15 @@ class BackgroundCommitter:
             self._work.result()
         return self.last
 
+    def cost(self, waited_seconds: float) -> StorageCost:
+        """Give what storage took so far, together with how long training waited for it."""
+        return StorageCost(
+            committed=self.committed,
+            superseded=self.superseded,
+            sent_bytes=self.sent_bytes,
+            waited_seconds=waited_seconds,
+        )
+
     def _commit_all(self) -> None:
         while True:
             with self._lock:
@@ -103,6 +116,7 @@ class BackgroundCommitter:
             self.committed += 1
             self.sent_bytes += sum(content.bytes for content in self.last.files.values())
             if item.best:
+                self._attempt.check_fence()  # a newer attempt may know another best
                 self._run.pin(BEST, self.last)
             self._prune()
 
@@ -120,9 +134,9 @@ class BackgroundCommitter:
             )
         except StoreError as error:
             raise StoreError(
-                f"{error}; step {item.step} could not be sent and is kept in {folder}; when the "
-                f"storage is back, `cifar-dist resume {self._run.prefix.split('/')[1]}` goes on "
-                "from the last checkpoint that was sent"
+                f"{error}; step {item.step} could not be sent and is kept in {folder} on "
+                f"{platform.node()}; when the storage is back, `cifar-dist resume "
+                f"{self._run.prefix.split('/')[1]}` goes on from the last checkpoint that was sent"
             ) from error
         except RefusedError:  # another process goes on with this run
             shutil.rmtree(folder)
@@ -139,7 +153,7 @@ class BackgroundCommitter:
 
     def _prune(self) -> None:
         try:
-            self._run.prune(self._keep)
+            self._run.prune(self._keep, self.restored if self.committed < self._keep else None)
         except (StoreError, DamagedError) as error:
             # The right to write does not imply the right to delete.
             log.warning("old checkpoints stay run=%s reason=%s", self._run.prefix, error)

@@ -17,12 +17,11 @@ from cifar_dist.runs.dossier import RESULT, Dossier
 from cifar_dist.runs.identity import is_identity
 from cifar_dist.runs.manifest import NAME, Manifest, read_manifest
 from cifar_dist.runs.run import BEST, Run
-from cifar_dist.runs.seal import read_sealed
+from cifar_dist.runs.seal import read_sealed, sealed
 from cifar_dist.runs.sweep import Sweep
 from cifar_dist.store import Content, MissingError, Store, open_store
 from cifar_dist.store.disk import chunks, copy, reported
 
-_MANIFEST_BYTES = 1 << 20
 _KINDS: dict[str, type[Run] | type[Sweep]] = {"runs": Run, "sweeps": Sweep}
 
 
@@ -135,7 +134,7 @@ def _recorded(store: Store, prefix: str) -> Iterator[tuple[str, str]]:
 
 def _judged(store: Store, key: str, expected: Content) -> ArtifactRow:
     try:
-        verdict = "intact" if store.digest(key) == expected else "damaged"
+        verdict = "intact" if store.holds(key, expected) else "damaged"
     except MissingError:
         verdict = "missing"
     return ArtifactRow(key=key, bytes=expected.bytes, sha256=expected.sha256, verdict=verdict)
@@ -152,7 +151,7 @@ def _checkpoint(found: Run | Sweep, which: str, folder: Path) -> None:
             f"{run.prefix} has no checkpoint '{which}' yet; wait for its first epoch, or ask for "
             f"'{BEST}' or 'latest'"
         )
-    (folder / NAME).write_bytes(found.store.read(manifest.key, _MANIFEST_BYTES))
+    (folder / NAME).write_bytes(sealed(read_sealed(found.store, manifest.key)))
 
 
 def _winner(sweep: Sweep) -> Run:

@@ -86,13 +86,18 @@ class Run(Dossier):
     def pin(self, name: str, manifest: Manifest) -> None:
         """Point a name at a checkpoint, which is then never pruned; the newest pin holds."""
         document = {"schema": "cifar-dist/pin/1", "manifest": manifest.key}
-        number = self._newest_pin(name)[0] + 1
+        number = len(list(self.store.entries(self.key(f"pins/{name}")))) + 1
         while not self.store.claim(self.key(_pin(name, number)), sealed(document)):
             number += 1
 
     def pinned_key(self, name: str) -> str | None:
         """Give the key of the manifest that a name points at, or None. Raises DamagedError."""
-        return self._newest_pin(name)[1]
+        number = len(list(self.store.entries(self.key(f"pins/{name}"))))
+        pin = self.recorded(_pin(name, number)) if number else None
+        # By reading, as a listing may miss the newest.
+        while (newer := self.recorded(_pin(name, number + 1))) is not None:
+            number, pin = number + 1, newer
+        return None if pin is None else str(pin["manifest"])
 
     def pinned(self, name: str) -> Manifest | None:
         """Give the checkpoint a name points at, or None. Raises DamagedError."""
@@ -103,14 +108,17 @@ class Run(Dossier):
         """Give the checkpoint with the lowest validation loss so far, or None."""
         return self.pinned(BEST)
 
-    def prune(self, keep: int) -> int:
+    def prune(self, keep: int, proven: Manifest | None = None) -> int:
         """Remove all checkpoints but the newest `keep` and the pinned ones; gives how many went.
 
-        What was never committed goes with them, unless the newest attempt may be writing it.
+        `proven` stays, too: the one that could be resumed from when newer ones perhaps could not.
+        What was never committed goes, unless the newest attempt may be writing it.
         """
         newest, keys = survey(self.store, self.prefix)
         newest_kept = islice(existing(self.store, keys), keep)
         kept = {key.removesuffix(f"/{NAME}") for key in newest_kept} | self._pinned_folders()
+        if proven is not None:
+            kept.add(proven.folder)
         files: dict[str, list[str]] = {}
         for entry in self.store.entries(self.key("attempts")):
             # Of an attempt claimed since the survey everything is new, and being written.
@@ -128,14 +136,6 @@ class Run(Dossier):
         self.store.delete(f"{folder}/{NAME}" for folder in doomed)
         self.store.delete(key for folder in doomed for key in files[folder])
         return len(doomed)
-
-    def _newest_pin(self, name: str) -> tuple[int, str | None]:
-        """Give a pin's number, 0 without one, and its manifest; found by reading, as claims are."""
-        number = len(list(self.store.entries(self.key(f"pins/{name}"))))
-        pin = self.recorded(_pin(name, number)) if number else None
-        while (newer := self.recorded(_pin(name, number + 1))) is not None:
-            number, pin = number + 1, newer
-        return number, None if pin is None else str(pin["manifest"])
 
     def _pinned_folders(self) -> set[str]:
         names = {BEST, *self.store.folders(self.key("pins"))}

@@ -62,6 +62,8 @@ def stretches(store: Store, prefix: str, below: int | None = None) -> list[Stret
     found: list[Stretch] = []
     counted: Mapping[str, int] | None = None
     listed = _listed(store, f"{prefix}/attempts")
+    for number in range(1, below or 1):  # claimed, though perhaps not listed yet
+        listed.setdefault(number, Stretch(f"{prefix}/attempts/{number:06d}"))
     for number in sorted(listed, reverse=True):
         if below is not None and number >= below:
             continue

@@ -3,8 +3,9 @@
 from cifar_dist.config import S3
 from cifar_dist.store.addresses import bucket_and_prefix, is_key, local_folder, scheme
 from cifar_dist.store.contract import Content, Entry, MissingError, Store
+from cifar_dist.store.settings import inherited
 
-__all__ = ["Content", "Entry", "MissingError", "Store", "is_key", "open_store"]
+__all__ = ["Content", "Entry", "MissingError", "Store", "is_key", "open_store", "reopened"]
 
 
 def open_store(uri: str, s3: S3 | None = None) -> Store:
@@ -23,3 +24,8 @@ def open_store(uri: str, s3: S3 | None = None) -> Store:
     from cifar_dist.store.s3 import S3Store
 
     return S3Store(bucket, prefix, s3)
+
+
+def reopened(store: Store, s3: S3) -> Store:
+    """Open a store as a job that lies in it says to, where this environment says nothing."""
+    return open_store(store.uri, inherited(store.s3, s3))

@@ -31,6 +31,19 @@ def completed(s3: S3, uri: str) -> S3:
     )
 
 
+def inherited(here: S3, stored: S3) -> S3:
+    """Keep how a stored job said to write, where this process's environment says nothing of it."""
+    variables = {
+        "checksums": _CHECKSUMS_VARIABLE,
+        "single_writer": SINGLE_WRITER_VARIABLE,
+        "deadline_seconds": DEADLINE_VARIABLE,
+    }
+    said = stored.model_dump(include=set(variables), exclude_none=True)
+    return here.model_copy(
+        update={name: said[name] for name in said if not os.environ.get(variables[name])}
+    )
+
+
 def _check_environment(uri: str) -> None:
     """Refuse what the SDK would stumble over only when it signs or connects."""
     for name, value in sorted(os.environ.items()):
