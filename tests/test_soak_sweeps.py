@@ -120,7 +120,7 @@ def test_a_sweep_whose_driver_and_disk_are_lost_finds_what_an_undisturbed_one_fi
 ) -> None:
     expected = undisturbed(NO_PRUNING)
     struck = sweeping(NO_PRUNING)
-    when = moments(0, rounds(1, 5), TRIALS * EPOCHS * 2 // 3)
+    when = moments(0, 5, TRIALS * EPOCHS * 2 // 3)
     ending = killed(struck, when, wiping_strike, epochs_told)
     figures |= {"kills": ending.strikes, "epochs repeated": repeated(struck.store)}
     assert ending == (0, len(when)), struck.shown[-3000:]

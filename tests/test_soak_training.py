@@ -26,15 +26,16 @@ pytestmark = [
 FAILURES = ["raise", "exit", "SIGTERM", "SIGINT", "SIGKILL"]
 
 
-@pytest.mark.parametrize("variant", [pytest.param("plain", marks=long_only), "everything"])
+@long_only
+@pytest.mark.parametrize("variant", ["plain", "everything"])
 def test_killed_workers_change_nothing_that_is_learned(
     variant: str, tmp_path: Path, straight: Straight, figures: dict[str, Any]
 ) -> None:
     expected = straight(variant, 2)
     figures |= {"runs": 0, "kills": 0, "restarts": 0}
-    for number, draw in enumerate(seeds(rounds(1, 4))):
+    for number, draw in enumerate(seeds(4)):
         struck = task(tmp_path / f"{number}", variant, 2)
-        when = moments(number, rounds(1, 5), STEPS)
+        when = moments(number, 5, STEPS)
         ending = killed(struck, when, WorkerStrike(draw))
         figures["restarts"] += assert_unharmed(struck, ending, expected)
         assert ending.strikes == len(when), "it was too quick to be killed"
@@ -147,7 +148,7 @@ def test_storage_that_goes_away_costs_a_run_only_the_wait(
         waiting = task(tmp_path, "everything", 2, store=store, environment=environment)
         process = waiting.begin()
         assert wait_for(lambda: newest_step(store) > 0, process), waiting.shown
-        take_away(proxy, rounds(3, 60))
+        take_away(proxy, 60)
         ending = Killed(ended(waiting, process), 0)
         figures["refused connections"] = proxy.counts["down"]
     assert figures["refused connections"] > 0, "it was over before"
