@@ -26,7 +26,7 @@ TRIALS, EPOCHS = (12, 8) if LONG else (4, 3)
 _JOB = {
     "name": "soak",
     "recipe": {
-        "data": "sample" if LONG else "synthetic",
+        "data": "synthetic",
         "model": {"name": "lenet5"},
         "optimizer": {"name": "sgd", "lr": 0.05},
         "epochs": EPOCHS,
