@@ -97,12 +97,15 @@ def titled(title: str, below: int | None = None) -> list[int]:
 def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> bool:
     """Wait until something holds; False if the process ended before."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not ready():
+    while True:
+        asked = time.monotonic()
+        if ready():
+            return True
         if process is not None and process.poll() is not None:
             return False
         assert time.monotonic() < deadline, "what was waited for never came"
-        time.sleep(_POLL_SECONDS)
-    return True
+        # Asking must not take a CPU from what is waited for.
+        time.sleep(max(_POLL_SECONDS, 4 * (time.monotonic() - asked)))
 
 
 def send(pid: int, number: int = signal.SIGKILL) -> bool:
