@@ -122,7 +122,7 @@ def test_a_worker_that_hangs_is_found_and_the_same_is_learned(
 ) -> None:
     hanging = task(tmp_path, "plain", 2)
     hung = Task(
-        (*hanging.arguments, "--set", "placement.collective_timeout_seconds=10"),
+        (*hanging.arguments, "--set", "placement.collective_timeout_seconds=20"),
         hanging.store,
         hanging.folder,
     )
