@@ -31,8 +31,8 @@ def run_job(
     from cifar_dist.store import open_store
 
     store = open_store(job.store, job.s3)
-    job = patched(job, address(store, job))
     find(job.recipe.data, s3=job.s3)
+    job = patched(job, address(store, job))
 
     from cifar_dist.device import check_device
     from cifar_dist.outcome import start_run

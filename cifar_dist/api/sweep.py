@@ -61,8 +61,8 @@ def run_sweep(
     patched(space.job, final)
     space.check_retraining(final)
     store = open_store(space.job.store, space.job.s3)
-    space = space.changed(address(store, space.job), None)
     find(space.job.recipe.data, s3=space.job.s3)
+    space = space.changed(address(store, space.job), None)
 
     from cifar_dist.device import check_device
     from cifar_dist.session import recipe_data
