@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cifar_dist.errors import DataError, InterruptedRunError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from threading import Event
 
     from cifar_dist.api.follower import Follower
@@ -55,7 +55,8 @@ def continue_run(run: "Run", follower: "Follower", workers: int | None = None) -
     if workers is not None:
         job = patched(job, {"placement.workers": workers})
     if run.finished is None:
-        _check_unchanged(job, run)
+        instead = "train on the new ones with `cifar-dist train`"
+        check_images(job, run.document["data"], run.prefix, instead)
     return _finished(job, run, follower)
 
 
@@ -80,15 +81,16 @@ def check_ended(document: "TrainDocument") -> None:
         raise RunError(f"run {name} diverged: its loss is not finite; lower recipe.optimizer.lr")
 
 
-def _check_unchanged(job: "Job", run: "Run") -> None:
+def check_images(job: "Job", data: "Mapping[str, Any]", name: str, command: str) -> None:
+    """Raise DataError unless the images are those that are stored; DeviceError without GPUs."""
     from cifar_dist.device import check_device
     from cifar_dist.session import recipe_data
 
     check_device(job.placement)
-    if recipe_data(job).sha256 != run.document["data"]["sha256"]:
+    if recipe_data(job).sha256 != data["sha256"]:
         raise DataError(
-            f"the images of {job.recipe.data} changed since {run.prefix} began; bring them back, "
-            "or train on the new ones with `cifar-dist train`"
+            f"the images of {job.recipe.data} changed since {name} began; bring them back, or "
+            f"{command}"
         )
 
 

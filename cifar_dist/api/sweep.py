@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cifar_dist.api.run import address, check_ended, run_job
+from cifar_dist.api.run import address, check_ended, check_images, run_job
 from cifar_dist.errors import (
     ConfigError,
-    DataError,
     InterruptedRunError,
     RefusedError,
     RunError,
@@ -99,15 +98,8 @@ def continue_sweep(
     sweep = Sweep(reopened(sweep.store, space.job.s3), sweep.prefix)
     space = space.changed({**address(sweep.store, space.job), **placement}, None)
     if sweep.finished is None:
-        from cifar_dist.device import check_device
-        from cifar_dist.session import recipe_data
-
-        check_device(space.job.placement)
-        if recipe_data(space.job).sha256 != stored["data"]["sha256"]:
-            raise DataError(
-                f"the images of {space.job.recipe.data} changed since sweep {sweep.name} began; "
-                "bring them back, or search on the new ones with `cifar-dist tune`"
-            )
+        instead = "search on the new ones with `cifar-dist tune`"
+        check_images(space.job, stored["data"], f"sweep {sweep.name}", instead)
     return _finished(sweep, space, follower)
 
 
