@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.soak_processes import WORKER, descendants, send, titled, wait_for
+from tests.soak_processes import WORKER, descendants, given, send, titled, wait_for
 
 _RAY = Path(sys.executable).with_name("ray")
 _STARTED = "Ray runtime started."
@@ -97,7 +97,7 @@ class Cluster:
         """Call Ray's own program inside."""
         return subprocess.run(
             [*self.enter, str(_RAY), *arguments],
-            env={**os.environ, **self.environment},
+            env=given(self.environment),
             capture_output=True,
             text=True,
             timeout=120,
@@ -155,12 +155,7 @@ class Cluster:
         with log.open("ab") as shown:
             process = subprocess.Popen(
                 [*self.enter, str(_RAY), "start", *arguments, "--disable-usage-stats"],
-                env={
-                    **os.environ,
-                    **{name: text for name, text in self.environment.items() if text},
-                    "PYTHONPATH": str(Path(__file__).parents[1]),
-                    "OMP_NUM_THREADS": "1",
-                },
+                env=given({**self.environment, "OMP_NUM_THREADS": "1"}),
                 stdout=shown,
                 stderr=shown,
             )

@@ -39,8 +39,7 @@ class Task:
     def call(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start the program; all that it shows is appended to a file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        changed = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        changed |= {"GOMP_SPINCOUNT": "10000", **self.environment}
+        quiet = {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "10000"}
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [*self.before, sys.executable, "-m", self.module, *arguments],
@@ -48,7 +47,7 @@ class Task:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 cwd=self.folder,
-                env={name: value for name, value in changed.items() if value},
+                env=given(quiet | self.environment),
             )
 
     @property
@@ -59,6 +58,12 @@ class Task:
     @property
     def _log(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}.log")
+
+
+def given(changes: dict[str, str]) -> dict[str, str]:
+    """Give this process's environment, changed; an empty value takes a variable away."""
+    changed = {**os.environ, "PYTHONPATH": str(ROOT), **changes}
+    return {name: value for name, value in changed.items() if value}
 
 
 def ended(task: Task, process: subprocess.Popen[bytes]) -> int:

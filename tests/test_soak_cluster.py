@@ -95,6 +95,7 @@ def test_a_node_taken_with_notice_costs_only_what_was_done_after_the_last_moment
         assert wait_for(lambda: newest_step(warned.store) > 0, process), warned.shown
         figures["seconds to the first commit"] = round(time.monotonic() - since, 1)
         seen = newest_step(warned.store)
+        assert seen < 100, "it is the run's end that was committed"
         wait_for(lambda: node.poll() is not None or _is_over(since, notice), process)
         cluster.lose(node)
         ending = Killed(ended(warned, process), 1)
