@@ -70,7 +70,7 @@ lock: $(VENV)/bin/python ## Resolve the lock files anew
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--python-version 3.11 pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--python-version 3.11 pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+		--python-version 3.11 pyproject.toml --group dev --extra onnx -c requirements.lock -o requirements-dev.lock
 
 dist: dev ## Build wheel and sdist into dist/ and check them
 	rm -rf dist

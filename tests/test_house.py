@@ -19,8 +19,8 @@ LAYERS = [
     ["registry", "documents"],
     ["config"],
     ["search", "store", "data", "augment", "optim", "models", "world", "precision", "device"],
-    ["checkpoint"],
-    ["learner", "runs", "dataset", "events", "tally"],
+    ["checkpoint", "evidence"],
+    ["learner", "runs", "dataset", "events", "tally", "explain"],
     ["loop", "report"],
     ["probe"],
     ["session"],
@@ -33,7 +33,7 @@ ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 
 TORCH = {
     "data", "augment", "optim", "models", "world", "precision", "checkpoint", "learner", "dataset",
-    "loop", "probe", "device", "session", "cluster", "events", "api", "lr_range",
+    "loop", "probe", "device", "session", "cluster", "events", "api", "lr_range", "explain",
 }  # fmt: skip
 DOORS = {
     "ray": {"cluster"},
@@ -44,6 +44,10 @@ DOORS = {
     "botocore": {"store"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
+    "sklearn": {"report"},
+    "PIL": {"dataset", "report", "api"},
+    "onnx": {"api"},
+    "onnxruntime": {"api"},
     "albumentations": {"augment"},
     "optuna": {"search"},
     "tensorboardX": {"events"},

@@ -1,0 +1,74 @@
+"""What a model says of every image of a split."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_dist.documents import Split
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits float32 [n, classes] and labels int64 [n] of one split, in its order."""
+
+    split: Split
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax [n, classes]."""
+        return softmax(self.logits.astype(np.float64))
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class of the largest logit [n]."""
+        chosen: NDArray[np.int64] = self.logits.argmax(1)
+        return chosen
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """The probability of the predicted class [n]."""
+        largest: NDArray[np.float64] = self.probabilities.max(1)
+        return largest
+
+    @property
+    def is_correct(self) -> NDArray[np.bool_]:
+        """Whether the predicted class is the true one [n]."""
+        hits: NDArray[np.bool_] = self.predicted == self.labels
+        return hits
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give probabilities over the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(-1, keepdims=True)
+    return shares
+
+
+def save_predictions(path: Path, predictions: Iterable[Predictions]) -> None:
+    """Write splits as one .npz: `<split>_logits` and `<split>_labels`."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for part in predictions:
+        arrays |= {f"{part.split}_logits": part.logits, f"{part.split}_labels": part.labels}
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def load_predictions(path: Path) -> dict[Split, Predictions]:
+    """Read what `save_predictions` wrote; the file must have been verified."""
+    found: dict[Split, Predictions] = {}
+    splits: tuple[Split, ...] = ("train", "validation", "test")
+    with np.load(path, allow_pickle=False) as arrays:
+        for split in splits:
+            if f"{split}_logits" in arrays:
+                logits, labels = arrays[f"{split}_logits"], arrays[f"{split}_labels"]
+                found[split] = Predictions(split, logits, labels)
+    return found
