@@ -80,6 +80,11 @@ def load_weights(model: nn.Module, path: Path) -> None:
         raise DamagedError(f"{path} does not fit this model ({_reason(error)})") from error
 
 
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write a model's weights as safetensors, byte for byte as a snapshot of it does."""
+    save_file({name: _dense(tensor) for name, tensor in model.state_dict().items()}, path)
+
+
 def _dense(tensor: Tensor) -> Tensor:
     # One pass, from any device and layout to the layout of plain torch.
     return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor.detach())

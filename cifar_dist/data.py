@@ -45,6 +45,13 @@ class Dataset:
     test: Images
     split_sha256: str
 
+    def splits(self) -> dict[documents.Split, Images]:
+        """Name the splits that there are."""
+        held_out: dict[documents.Split, Images] = {}
+        if self.validation is not None:
+            held_out["validation"] = self.validation
+        return {"train": self.train, **held_out, "test": self.test}
+
     def facts(self) -> documents.DataFacts:
         """Say which images a figure made from this dataset comes from."""
         return documents.DataFacts(

@@ -20,6 +20,9 @@ _BINS = 64  # TensorBoard draws about half as many
 _COPIES = 2  # of the weights in memory; older epochs that wait for storage go without
 
 
+Files = Callable[[int, EpochRecord, nn.Module], tuple[str, Callable[[], bytes]]]
+
+
 @dataclass(frozen=True)
 class _Epoch:
     record: EpochRecord
@@ -60,11 +63,11 @@ class EventFiles:
         return f"tensorboard/{name}", lambda: _encoded(epoch)
 
 
-def event_files(job: Job, settings: Mapping[str, Any]) -> EventFiles | None:
+def event_files(job: Job, settings: Mapping[str, Any]) -> list[Files]:
     """Give what a job wants to be told; `settings`, what sets a trial apart, go to HParams."""
     if job.tensorboard == "off":
-        return None
-    return EventFiles(settings, histograms=job.tensorboard == "histograms")
+        return []
+    return [EventFiles(settings, histograms=job.tensorboard == "histograms").file]
 
 
 def _copies(model: nn.Module) -> Iterator[tuple[str, NDArray[np.float32]]]:

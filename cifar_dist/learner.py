@@ -3,7 +3,7 @@
 import copy
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,19 @@ def build_model(component: Component, seed: int) -> nn.Module:
         return MODELS.build(component.model_dump())
 
 
+def step_counts(recipe: Recipe, images: int) -> tuple[int, int, int]:
+    """Count the steps of an epoch, of the whole run, and of its warm-up."""
+    per_epoch = math.ceil(images / recipe.batch_size)
+    return per_epoch, recipe.epochs * per_epoch, round(recipe.warmup_epochs * per_epoch)
+
+
+def compared_losses(recipe: Recipe, history: Sequence[EpochRecord]) -> list[float]:
+    """Give the validation losses that a schedule may follow: of the epochs after the warm-up."""
+    # During a warm-up losses fall and rise for its own sake.
+    settled = history[math.ceil(recipe.warmup_epochs) :]
+    return [r.validation_loss for r in settled if r.validation_loss is not None]
+
+
 class Learner:
     """A model in training: weights, optimizer, position and history, equal on every rank.
 
@@ -78,9 +91,8 @@ class Learner:
         self._losses: list[float] = []
         self._policy = Policy([component.model_dump() for component in recipe.augmentation])
         self._table: tuple[int, Tensor] | None = None
-        self.steps_per_epoch = math.ceil(len(train) / recipe.batch_size)
-        self.total_steps = recipe.epochs * self.steps_per_epoch
-        self.warmup_steps = round(recipe.warmup_epochs * self.steps_per_epoch)
+        counts = step_counts(recipe, len(train))
+        self.steps_per_epoch, self.total_steps, self.warmup_steps = counts
         self.step = 0
         self.history: list[EpochRecord] = []
         self.tally = self._empty_tally()
@@ -158,7 +170,7 @@ class Learner:
     def finish_epoch(self, record: EpochRecord) -> None:
         """Append an epoch to the history and start counting anew."""
         self.history.append(record)
-        self._losses = self._compared()
+        self._losses = compared_losses(self.recipe, self.history)
         self.tally = self._empty_tally()
         self.seconds = 0.0
 
@@ -191,7 +203,7 @@ class Learner:
             if self.world.is_chief:  # the tally counts what all ranks saw
                 self.tally.copy_(state["tally"])
             self.history = history
-            self._losses = self._compared()
+            self._losses = compared_losses(self.recipe, history)
         except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
             raise DamagedError(
                 f"{folder / STATE} does not fit this job ({error}); it was saved by another recipe"
@@ -252,11 +264,6 @@ class Learner:
             table = self._policy.table(len(self.labels), self.recipe.seed, self.epoch)
             self._table = (self.epoch, table.to(self.pixels.device))
         return self._table[1]
-
-    def _compared(self) -> list[float]:
-        # During a warm-up losses fall and rise for its own sake; a plateau is looked for after it.
-        settled = self.history[math.ceil(self.recipe.warmup_epochs) :]
-        return [r.validation_loss for r in settled if r.validation_loss is not None]
 
     def _empty_tally(self) -> Tensor:
         # Loss, correct and count of this rank's images; float64 counts exactly and sums stably.

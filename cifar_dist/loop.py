@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from cifar_dist.data import Images, normalize
 from cifar_dist.documents import EpochRecord, Score, Split
+from cifar_dist.evidence import Predictions
 from cifar_dist.learner import Learner
 from cifar_dist.world import World
 
@@ -83,6 +84,23 @@ def evaluate(model: nn.Module, images: Images, world: World) -> Outcome:
     world.add(sums)
     counts = sums[:100].view(10, 10).long().tolist()
     return Outcome(counts, float(sums[100]))
+
+
+def predict(model: nn.Module, images: Images, split: Split, world: World) -> Predictions:
+    """Predict every image of a split in fp32; all ranks get the same, whatever their number.
+
+    As in `evaluate`; batches are shared out whole, as an image's last digits depend on its batch.
+    """
+    device = next(model.parameters()).device
+    logits = torch.zeros(len(images), 10, device=device)
+    model.eval()
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        batches = torch.split(torch.arange(len(images)), _EVALUATION_BATCH[device.type])
+        for batch in batches[world.rank :: world.size]:
+            pixels = images.pixels[batch].to(device)
+            logits[batch.to(device)] = model(normalize(pixels)).float()
+    world.add(logits)
+    return Predictions(split, logits.cpu().numpy(), images.labels.cpu().numpy())
 
 
 def _steps(learner: Learner) -> Iterator[Tick]:

@@ -21,8 +21,11 @@ from cifar_dist.documents import (
 )
 from cifar_dist.errors import RefusedError
 from cifar_dist.machine import owned_cpus
+from cifar_dist.report.evidence import Evidence
 from cifar_dist.report.files import write_run, write_sweep
+from cifar_dist.report.overfitting import overfitting
 from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
+from cifar_dist.scoring import EVIDENCE
 from cifar_dist.search import Space
 from cifar_dist.session import Result
 from cifar_dist.store import Store
@@ -63,43 +66,51 @@ def run_document(job: Job, facts: DataFacts) -> dict[str, Any]:
 
 
 def publish_run(
-    run: Run, job: Job, facts: DataFacts, result: Result, total_seconds: float
+    run: Run, job: Job, result: Result, total_seconds: float, evidence: Evidence | None = None
 ) -> TrainDocument:
     """Write a run's report and, unless it was interrupted, its result, which ends it."""
     train_seconds = sum(record.seconds for record in result.history)
     images = sum(record.images_per_second * record.seconds for record in result.history)
+    document = TrainDocument(
+        run=run.prefix.rpartition("/")[2],
+        store=run.store.uri,
+        state=result.state,
+        job=job.model_dump(mode="json"),
+        data=DataFacts.model_validate(run.document["data"]),
+        provenance=provenance(result.device, result.workers, result.verdict),
+        parameters=result.parameters,
+        history=result.history,
+        best_epoch=result.best_epoch,
+        validation=result.validation.score if result.validation else None,
+        test=result.test,
+        images_per_second=images / train_seconds if train_seconds else 0.0,
+        train_seconds=train_seconds,
+        total_seconds=total_seconds,
+        artifacts=_artifacts(run, job, result),
+        attempts=run.attempts(),
+        storage=result.storage,
+        validation_evaluation=result.validation,
+        overfitting=overfitting(result.history, result.best_epoch),
+    )
+    if document.state == "interrupted":
+        return document
+    with scratch() as folder:
+        write_run(document, folder, evidence or Evidence())
+        run.write_report(folder)
+    run.finish(document.model_dump(mode="json"))
+    return document
+
+
+def _artifacts(run: Run, job: Job, result: Result) -> dict[str, str]:
     best = run.best()
     artifacts = {"job": run.key(run.HEAD), "report": run.key("report")}
     if best is not None:
         artifacts |= {"checkpoint": best.folder, "weights": f"{best.folder}/{WEIGHTS}"}
     if job.tensorboard != "off" and result.history:
         artifacts["tensorboard"] = run.key("tensorboard")
-    document = TrainDocument(
-        run=run.prefix.rpartition("/")[2],
-        store=run.store.uri,
-        state=result.state,
-        job=job.model_dump(mode="json"),
-        data=facts,
-        provenance=provenance(result.device, result.workers, result.verdict),
-        parameters=result.parameters,
-        history=result.history,
-        best_epoch=result.best_epoch,
-        validation=result.validation,
-        test=result.test,
-        images_per_second=images / train_seconds if train_seconds else 0.0,
-        train_seconds=train_seconds,
-        total_seconds=total_seconds,
-        artifacts=artifacts,
-        attempts=run.attempts(),
-        storage=result.storage,
-    )
-    if document.state == "interrupted":
-        return document
-    with scratch() as folder:
-        write_run(document, folder)
-        run.write_report(folder)
-    run.finish(document.model_dump(mode="json"))
-    return document
+    if result.test is not None:
+        artifacts["evidence"] = run.key(EVIDENCE)
+    return artifacts
 
 
 def compose_sweep(
@@ -135,10 +146,15 @@ def compose_sweep(
 
 def publish_sweep(sweep: Sweep, document: TuneDocument, extension: int = 0) -> None:
     """Write a sweep's report and its result, which ends it or one of its extensions."""
+    report_sweep(sweep, document)
+    sweep.finish(document.model_dump(mode="json"), extension)
+
+
+def report_sweep(sweep: Sweep, document: TuneDocument) -> None:
+    """Write a sweep's newest report."""
     with scratch() as folder:
         write_sweep(document, folder)
         sweep.write_report(folder)
-    sweep.finish(document.model_dump(mode="json"), extension)
 
 
 def provenance(device: str, workers: int, verdict: dict[str, Any]) -> Provenance:

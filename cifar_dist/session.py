@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
+from torch import nn
 
 from cifar_dist.checkpoint import WEIGHTS, load_weights
 from cifar_dist.config import Job
@@ -18,24 +19,27 @@ from cifar_dist.documents import (
     Document,
     EpochRecord,
     Evaluation,
-    Score,
     StorageCost,
     best_epoch,
 )
 from cifar_dist.errors import CifarDistError, DamagedError, RunError
-from cifar_dist.events import EventFiles, event_files
+from cifar_dist.events import event_files
+from cifar_dist.film import Camera
 from cifar_dist.learner import Learner
-from cifar_dist.loop import Tick, epochs, evaluate
+from cifar_dist.loop import Tick, epochs
 from cifar_dist.machine import owned_cpus
 from cifar_dist.precision import Arithmetic, fix_order
 from cifar_dist.probe import agreed_precision
-from cifar_dist.report.evaluation import evaluation
 from cifar_dist.runs import BackgroundCommitter, Manifest, Run
+from cifar_dist.runs.committer import Note
 from cifar_dist.runs.run import BEST
+from cifar_dist.scoring import Scores, score
 from cifar_dist.store.disk import scratch
 from cifar_dist.world import World
 
 State = Literal["finished", "interrupted", "failed"]
+Notes = Callable[[int, EpochRecord, nn.Module], Note | None]
+"""What is told of an attempt's epoch and its model, if anything."""
 log = logging.getLogger(__name__)
 _LAST_MINUTES_SHARE = 4  # commits in what is left of a machine's time
 _SHORTEST_SECONDS = 1.0
@@ -65,7 +69,7 @@ class Result(Document):
     """The precision that was probed or set, and why."""
     device: str
     workers: int
-    validation: Score | None = None
+    validation: Evaluation | None = None
     test: Evaluation | None = None
     storage: StorageCost | None = None
 
@@ -84,7 +88,8 @@ def recipe_data(job: Job) -> Dataset:
 class Session:
     """A learner bound to its run: restored on entry, committed as it goes; every rank has one.
 
-    `checkpoint_seconds` is the time between two commits inside an epoch; None: none inside.
+    `notes` are told after each epoch. `checkpoint_seconds` is the time between two commits inside
+    an epoch; None: none inside.
     """
 
     def __init__(
@@ -92,10 +97,10 @@ class Session:
         run: Run,
         learner: Learner,
         dataset: Dataset,
-        events: EventFiles | None = None,
+        notes: Sequence[Notes] = (),
         checkpoint_seconds: float | None = None,
     ) -> None:
-        self.learner, self._run, self._dataset, self._events = learner, run, dataset, events
+        self.learner, self._run, self._dataset, self._notes = learner, run, dataset, notes
         self._checkpoint_seconds, self._world = checkpoint_seconds, learner.world
         self._committer: BackgroundCommitter | None = None
         self._handed, self._handed_at = (learner.step, learner.epoch), time.monotonic()
@@ -159,22 +164,20 @@ class Session:
         agreed: StorageCost = self._world.agree(mine)
         return agreed
 
-    def score_best(self) -> tuple[Score | None, Evaluation]:
+    def score_best(self) -> Scores:
         """Evaluate the best epoch's committed weights on the validation and the test split."""
-        best = best_epoch(self.learner.history)
-        if best != self.learner.epoch:
+        if best_epoch(self.learner.history) != self.learner.epoch:
             self._load_best()
-        validation = None
-        data, model, world = self._dataset, self.learner.model, self._world
-        if data.validation is not None:
-            validation = evaluate(model, data.validation, world).score("validation")
-        test = evaluate(model, data.test, world)
-        return validation, evaluation("test", test.confusion, test.loss, data.classes)
+        learner = self.learner
+        return score(self._run, learner.model, self._dataset, learner.recipe.seed, self._world)
 
     def _note(self, record: EpochRecord) -> None:
-        if self._committer is not None and self._events is not None:
-            number = self._attempt.number
-            self._committer.note(*self._events.file(number, record, self.learner.model))
+        if self._committer is None:
+            return
+        for note in self._notes:
+            made = note(self._attempt.number, record, self.learner.model)
+            if made is not None:
+                self._committer.note(*made)
 
     def _commit_after(self, seconds: float | None) -> None:
         """Commit at a tick, by the chief's clock alone, if the last one is so long ago."""
@@ -243,7 +246,9 @@ def train_session(job: Job, run: Run, world: World, observer: Observer) -> Resul
     arithmetic = Arithmetic(verdict["name"], device_for(job.placement))
     learner = Learner(job.recipe, dataset.train, arithmetic, world)
     seconds = job.placement.checkpoint_seconds
-    session = Session(run, learner, dataset, event_files(job, {}), seconds)
+    camera = Camera(dataset, job.recipe.seed, job.recipe.epochs)
+    notes = [camera.frame, *event_files(job, {})]
+    session = Session(run, learner, dataset, notes, seconds)
     state = follow(session, observer)
     session.wait()
     result = Result(
@@ -258,8 +263,7 @@ def train_session(job: Job, run: Run, world: World, observer: Observer) -> Resul
     )
     if state != "finished":
         return result
-    validation, test = session.score_best()
-    return result.model_copy(update={"validation": validation, "test": test})
+    return result.model_copy(update=session.score_best()._asdict())
 
 
 def follow(session: Session, observer: Observer) -> State:

@@ -15,9 +15,8 @@ from cifar_dist.device import device_for
 from cifar_dist.documents import DataFacts, Evaluation, Score
 from cifar_dist.errors import RefusedError
 from cifar_dist.learner import build_model
-from cifar_dist.loop import evaluate
-from cifar_dist.report.evaluation import evaluation
 from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
+from cifar_dist.scoring import score
 from cifar_dist.search import Space
 from cifar_dist.store import Store
 from cifar_dist.world import World
@@ -93,11 +92,8 @@ def score_winner(run: Run, job: Job, dataset: Dataset) -> tuple[Score | None, Ev
         run.download(best, Path(folder))
         load_weights(model, Path(folder) / WEIGHTS)
     model.to(device_for(patched(job, {"placement.gpus_per_worker": None}).placement))
-    validation = None
-    if dataset.validation is not None:
-        validation = evaluate(model, dataset.validation, World()).score("validation")
-    test = evaluate(model, dataset.test, World())
-    return validation, evaluation("test", test.confusion, test.loss, dataset.classes)
+    validation, test = score(run, model, dataset, job.recipe.seed, World())
+    return validation.score if validation else None, test
 
 
 def _shaping(asked: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cifar_dist.documents import EpochRecord, Rung, TrialRow
+from cifar_dist.documents import EpochRecord, Rung, TrialRow, TrialSpan
 from cifar_dist.search import Observation
 
 Event = Mapping[str, Any]
@@ -29,6 +29,10 @@ class Tally:
         """How trials ended, in that order."""
         self.heard: list[tuple[int, int, float]] = []
         """Trial, epoch and value that ASHA was told, in that order."""
+        self.spans: list[TrialSpan] = []
+        """When trials held their slots, in the order they left them."""
+        self.slots: int | None = None
+        """The most trials at once of any attempt, as far as that was told."""
         self.cpu_seconds = self.gpu_seconds = 0.0
         self._histories: dict[int, list[tuple[Any, ...]]] = {}
         self._known: dict[int, Observation] = {}
@@ -45,6 +49,7 @@ class Tally:
             self._settle(self._at_seconds)
             self._past_seconds += self._at_seconds
             self._reserved = event["cpus"], event["gpus"]
+            self.slots = max(self.slots or 0, event.get("slots") or 0) or None
         self._at_seconds = event["at_seconds"]
         match event["event"]:
             case "start":
@@ -129,7 +134,12 @@ class Tally:
             self._leave(number, until)
 
     def _leave(self, number: int, until: float) -> None:
-        busy = until - self._since.pop(number, until)
+        since, past = self._since.pop(number, None), self._past_seconds
+        if since is None:
+            return
+        busy = until - since
+        span = TrialSpan(trial=number, begin_seconds=past + since, end_seconds=past + until)
+        self.spans.append(span)
         cpus, gpus = self._reserved
         self.cpu_seconds += cpus * busy
         self.gpu_seconds += gpus * busy

@@ -81,7 +81,7 @@ class Simulated:
         self.decided: list[int] = []
         """Trials that ASHA stopped."""
         self._running: list[_Trial] = []
-        self.book.open_attempt({"CPU": 2.0})
+        self.book.open_attempt({"CPU": 2.0}, limit)
         self.pruned = self.asha.replay(self.book.tally)
         for number in self.pruned:
             self.book.prune(number)

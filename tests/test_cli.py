@@ -35,6 +35,7 @@ def objects(folder: Path) -> set[Path]:
         ("data stats synthetic", "data"),
         ("data push synthetic store", "data"),
         ("data show synthetic", "artifacts"),
+        ("data figures synthetic", "artifacts"),
         ("models list", "models"),
         ("models show lenet5", "models"),
         ("artifacts ls", "artifacts"),

@@ -20,17 +20,26 @@ FLAGS = {
     f"--fresh --resume --lr-find --output {COMMON}",
     "resume": f"--store --workers --concurrency {COMMON}",
     "tune": "--trials --max-seconds --concurrency --epochs --data --seed --workers --final-epochs "
-    f"--refit --store --name --set --fresh --resume --extend --dry-run {COMMON}",
+    "--refit --store --name --set --fresh --resume --extend --confirm --seeds "
+    f"--dry-run {COMMON}",
     "data prepare": f"--from --download {COMMON}",
     "data push": COMMON,
     "data stats": f"--validation-fraction --seed {COMMON}",
     "data show": f"--output {COMMON}",
+    "data figures": f"--output --validation-fraction --seed {COMMON}",
     "models list": COMMON,
-    "models show": COMMON,
+    "models show": f"--figures {COMMON}",
     "artifacts ls": f"--store {COMMON}",
     "artifacts best": f"--store {COMMON}",
     "artifacts get": f"--output --checkpoint --store {COMMON}",
     "artifacts verify": f"--store {COMMON}",
+    "artifacts compare": f"--output --store {COMMON}",
+    "artifacts export": f"--format --output --store {COMMON}",
+    "evaluate": f"--split --data --tta --store {COMMON}",
+    "explain": f"--split --index --layer --class --method --output --store {COMMON}",
+    "predict": f"--model --top --cam --store {COMMON}",
+    "report get": f"--output --store {COMMON}",
+    "report index": f"--output {COMMON}",
     "schema": COMMON,
 }
 

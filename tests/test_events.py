@@ -199,5 +199,5 @@ def test_the_library_is_imported_only_where_an_epoch_is_encoded() -> None:
 
 
 def test_a_jobs_wish_decides_what_is_told() -> None:
-    assert event_files(make_job(tensorboard="off"), {}) is None
-    assert event_files(make_job(), {}) is not None
+    assert not event_files(make_job(tensorboard="off"), {})
+    assert event_files(make_job(), {})

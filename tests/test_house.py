@@ -21,9 +21,9 @@ LAYERS = [
     ["search", "store", "data", "augment", "optim", "models", "world", "precision", "device"],
     ["checkpoint", "evidence"],
     ["learner", "runs", "dataset", "events", "tally", "explain"],
-    ["loop", "report"],
-    ["probe"],
-    ["session"],
+    ["loop", "report", "film"],
+    ["probe", "scoring"],
+    ["session", "previews"],
     ["sweep", "outcome", "lr_range"],
     ["cluster"],
     ["api"],
@@ -33,7 +33,8 @@ ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 
 TORCH = {
     "data", "augment", "optim", "models", "world", "precision", "checkpoint", "learner", "dataset",
-    "loop", "probe", "device", "session", "cluster", "events", "api", "lr_range", "explain",
+    "loop", "probe", "device", "session", "cluster", "events", "api", "lr_range", "explain", "film",
+    "scoring", "previews",
 }  # fmt: skip
 DOORS = {
     "ray": {"cluster"},

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from cifar_dist import loop
 from cifar_dist.data import normalize
 from cifar_dist.documents import EpochRecord
 from cifar_dist.learner import Learner
-from cifar_dist.loop import Outcome, Tick, epochs, evaluate
+from cifar_dist.loop import Outcome, Tick, epochs, evaluate, predict
 from cifar_dist.world import World
 from tests.tiny import make_learner, pictures
 
@@ -145,6 +146,24 @@ def test_shares_of_an_evaluation_add_up_whatever_the_number_of_ranks(size: int) 
     sums = torch.tensor([part.confusion for part in parts]).sum(0)
     assert sums.tolist() == whole.confusion
     assert sum(part.loss_sum for part in parts) == pytest.approx(whole.loss_sum, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_predictions_are_the_same_to_the_bit_whatever_the_number_of_ranks(size: int) -> None:
+    model, images = make_learner().model, pictures(620)
+    whole = predict(model, images, "test", World())
+    parts = [predict(model, images, "test", _Part(rank, size)).logits for rank in range(size)]
+    assert np.array_equal(np.sum(parts, axis=0), whole.logits)
+    assert np.array_equal(whole.labels, images.labels.numpy())
+
+
+def test_predictions_count_as_an_evaluation_does() -> None:
+    model, images = make_learner().model, pictures(523)
+    predictions, outcome = predict(model, images, "test", World()), evaluate(model, images, World())
+    pairs = list(zip(predictions.labels.tolist(), predictions.predicted.tolist(), strict=True))
+    counts = [[pairs.count((true, found)) for found in range(10)] for true in range(10)]
+    assert counts == outcome.confusion
+    assert predictions.losses.sum() == pytest.approx(outcome.loss_sum, rel=1e-6)
 
 
 def test_more_ranks_than_images_leave_some_without_any() -> None:

@@ -17,6 +17,7 @@ from cifar_dist.runs import Run
 from cifar_dist.session import Result, train_session
 from cifar_dist.store import Store, open_store
 from cifar_dist.world import World
+from tests.result_documents import evaluated
 from tests.tiny import a_record
 
 RESULT = Result(
@@ -93,7 +94,7 @@ def test_a_finished_run_is_given_back_and_again_begins_the_next(
     folder_store: Store, tiny_job: Job, facts: DataFacts
 ) -> None:
     run = start(folder_store, tiny_job, facts, again=True)
-    publish_run(run, tiny_job, facts, RESULT, 1.0)
+    publish_run(run, tiny_job, RESULT, 1.0)
     assert start(folder_store, tiny_job, facts).finished is not None
     second, third = (start(folder_store, tiny_job, facts, again=True) for _ in range(2))
     assert second.prefix == f"{run.prefix}-2"
@@ -105,7 +106,7 @@ def test_publishing_writes_a_report_and_the_result_that_ends_the_run(
     folder_store: Store, tiny_job: Job, facts: DataFacts
 ) -> None:
     run = start(folder_store, tiny_job, facts)
-    document = publish_run(run, tiny_job, facts, RESULT, 3.0)
+    document = publish_run(run, tiny_job, RESULT, 3.0)
     assert TrainDocument.model_validate(run.finished) == document
     assert run.report() is not None
     assert (document.images_per_second, document.train_seconds) == (1.0, 1.0)
@@ -115,7 +116,7 @@ def test_without_event_files_none_are_named(
     folder_store: Store, tiny_job: Job, facts: DataFacts
 ) -> None:
     job = patched(tiny_job, {"tensorboard": "off"})
-    document = publish_run(start(folder_store, job, facts), job, facts, RESULT, 1.0)
+    document = publish_run(start(folder_store, job, facts), job, RESULT, 1.0)
     assert "tensorboard" not in document.artifacts
 
 
@@ -124,7 +125,7 @@ def test_an_interrupted_run_stays_open(
 ) -> None:
     run = start(folder_store, tiny_job, facts)
     stopped = RESULT.model_copy(update={"state": "interrupted", "history": [], "best_epoch": 0})
-    assert publish_run(run, tiny_job, facts, stopped, 1.0).state == "interrupted"
+    assert publish_run(run, tiny_job, stopped, 1.0).state == "interrupted"
     assert run.finished is None
     assert run.report() is None
 
@@ -135,7 +136,7 @@ def test_the_stored_weights_in_plain_torch_give_the_reported_accuracy(
     facts = tiny_data.facts()
     run = start(folder_store, tiny_job, facts)
     result = train_session(tiny_job, run, World(), _Nobody())
-    document = publish_run(run, tiny_job, facts, result, 1.0)
+    document = publish_run(run, tiny_job, result, 1.0)
     stored = Path(tiny_job.store, document.artifacts["weights"])
     model = MODELS.build({"name": "lenet5"}).eval()
     model.load_state_dict(load_file(stored))
@@ -153,7 +154,24 @@ def test_every_artifact_of_a_result_lies_where_it_says(
     job, facts = patched(tiny_job, {"recipe.epochs": 1}), tiny_data.facts()
     run = start(folder_store, job, facts)
     result = train_session(job, run, World(), _Nobody())
-    document = publish_run(run, job, facts, result, 1.0)
-    found = {"job", "report", "checkpoint", "weights", "tensorboard"}
+    document = publish_run(run, job, result, 1.0)
+    found = {"job", "report", "checkpoint", "weights", "tensorboard", "evidence"}
     assert set(document.artifacts) == found
     assert all(Path(job.store, key).exists() for key in document.artifacts.values())
+    assert document.validation_evaluation is not None
+    assert document.validation_evaluation.score == document.validation
+    assert document.overfitting is not None
+
+
+def test_a_result_from_before_these_figures_is_read_as_one_without_them(
+    folder_store: Store, tiny_job: Job, facts: DataFacts
+) -> None:
+    figures = {"interval", "top2", "confused", "calibration", "augmented"}
+    result = RESULT.model_copy(update={"test": evaluated()})
+    document = publish_run(start(folder_store, tiny_job, facts), tiny_job, result, 1.0)
+    later = {"validation_evaluation": True, "overfitting": True, "test": figures}
+    older = TrainDocument.model_validate(document.model_dump(mode="json", exclude=later))
+    assert older.overfitting is older.validation_evaluation is None
+    assert older.test is not None
+    assert older.test.score == evaluated().score
+    assert older.test.interval is older.test.calibration is None

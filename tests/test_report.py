@@ -91,7 +91,8 @@ def test_intervals_match_published_values_and_stay_within_bounds() -> None:
 
 def test_a_run_writes_every_file_it_names(run_files: dict[str, Path]) -> None:
     names = {"report.json", "history.csv", "results.txt", "curves.png", "index.html"}
-    assert set(run_files) == names
+    assert set(run_files) >= names
+    assert {path.name for path in run_files["index.html"].parent.iterdir()} == set(run_files)
     assert all(path.stat().st_size for path in run_files.values())
     with Image.open(run_files["curves.png"]) as picture:
         assert picture.format == "PNG"
@@ -160,15 +161,17 @@ def test_results_say_what_they_come_from(run_files: dict[str, Path]) -> None:
 @pytest.mark.parametrize("kind", PAGES)
 def test_every_section_of_a_page_appears_with_a_heading(kind: Any) -> None:
     html = PAGES[kind]()
-    assert len(sections(kind)) >= 8
-    for name in sections(kind):
-        body = html.partition(f'<section id="{name}">')[2].partition("</section>")[0]
-        assert "<h2>" in body or name == "verdict"
+    shown = re.findall(r'<section id="(\w+)">\s*<h2', html)
+    assert len(shown) >= 8
+    assert set(shown) <= set(sections(kind))
+    assert html.count("<section") == len(shown)
+    assert re.findall(r'<li><a href="#(\w+)">\w', html) == shown
 
 
 @pytest.mark.parametrize("kind", PAGES)
 def test_a_page_needs_no_network(kind: str) -> None:
     html = PAGES[kind]().replace('http-equiv="', "")
+    assert html.count("<script") == 1
     assert "http" not in html
     assert "url(" not in re.sub(r"url\(#", "", html)
     references = re.findall(r'(?:src|href)="([^"]*)"', html)
@@ -179,7 +182,7 @@ def test_a_page_needs_no_network(kind: str) -> None:
 @pytest.mark.parametrize("kind", PAGES)
 def test_every_picture_and_table_speaks_to_a_screen_reader(kind: str) -> None:
     html = PAGES[kind]()
-    assert html.count("<svg") == html.count('role="img" aria-label="') == 2
+    assert html.count("<svg") == html.count('role="img" aria-label="') >= 2
     for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
         assert 'scope="col"' in table or 'scope="row"' in table
 
@@ -206,8 +209,8 @@ def test_injected_names_render_as_text() -> None:
         sweep_page(sweep_document(sweep=HOSTILE, best_job=job, trials=trials, **common)),
     ]
     for html in pages:
-        assert "<script" not in html
-        assert "&lt;script&gt;" in html
+        assert "<script>alert" not in html
+        assert "&lt;script&gt;alert" in html
 
 
 def test_the_same_document_gives_the_same_bytes(
@@ -243,7 +246,8 @@ def test_a_sweep_whose_trials_all_failed_renders_without_a_winner(tmp_path: Path
 
 def test_a_run_verdict_is_made_from_its_numbers() -> None:
     text = " ".join(run_verdict(run_document()))
-    assert "lenet5 (62,006 parameters) classifies 76.67 % of the 30 test images" in text
+    assert "lenet5 (62,006 parameters), trained on 270 images of sample, classifies 76.67 %" in text
+    assert "of the 30 test images (95 % interval 59.1–88.2 %) correctly." in text
     assert "The weights of epoch 2 are kept" in text
     assert (
         "The hardest class is cat: 60.0 % recognized, most often taken for dog (3 images)" in text
@@ -285,4 +289,4 @@ def test_large_results_still_fit_in_a_page() -> None:
     wide = sweep_page(sweep_document(trials=trials))
     assert max(len(long), len(wide)) < 2_000_000
     assert "(kept)" in long
-    assert "200 of 800 trials" in wide
+    assert '<th scope="row">799</th>' in wide

@@ -179,4 +179,4 @@ def test_a_contact_sheet_has_a_row_per_class(order: str, tmp_path: Path) -> None
     with Image.open(tmp_path / "sheet") as picture:
         colors = np.asarray(picture.convert("RGB")).reshape(-1, 3)
     red = (colors == (255, 0, 0)).all(1).sum()
-    assert red == pytest.approx(3 * 80 * 80, rel=0.1)
+    assert red == 3 * 64 * 64

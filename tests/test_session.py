@@ -17,6 +17,7 @@ from cifar_dist.errors import DeviceError
 from cifar_dist.learner import Learner, build_model
 from cifar_dist.loop import evaluate
 from cifar_dist.runs import Manifest, Run
+from cifar_dist.scoring import EVIDENCE
 from cifar_dist.session import Result, Session, train_session
 from cifar_dist.store import open_store
 from cifar_dist.world import World
@@ -88,7 +89,9 @@ def test_a_result_is_the_evaluation_of_the_best_epoch_not_of_the_last(
     load_weights(model, tmp_path / "first" / WEIGHTS)
     assert result.best_epoch == 1
     assert result.test is not None
-    assert result.test.score == evaluate(model, tiny_data.test, World()).score("test")
+    expected = evaluate(model, tiny_data.test, World())
+    assert result.test.confusion_matrix == expected.confusion
+    assert result.test.score.loss == pytest.approx(expected.loss, rel=1e-6)
 
 
 def test_without_validation_the_last_epoch_is_the_result(tiny_job: Job) -> None:
@@ -99,6 +102,16 @@ def test_without_validation_the_last_epoch_is_the_result(tiny_job: Job) -> None:
     assert best is not None
     assert (result.best_epoch, best.epoch, result.validation) == (2, 2, None)
     assert result.test is not None
+
+
+def test_a_run_killed_before_its_result_is_evaluated_again(tiny_job: Job) -> None:
+    run = run_of(tiny_job)
+    first, again = train(tiny_job, run), train(tiny_job, run)
+    assert again.history == first.history
+    assert (again.test, again.validation) == (first.test, first.validation)
+    newest = run.folder(EVIDENCE)
+    assert newest is not None
+    assert newest.folder == run.key("evidence/000002")
 
 
 @pytest.mark.parametrize("tick", [1, 5, STEPS, STEPS + 1])

@@ -29,7 +29,7 @@ def peak():
 before, started = peak(), time.monotonic()
 sweep = Sweep(open_store(sys.argv[1]), "sweeps/large-00000000")
 book = Book(20_000, [1, 3], Ledger(sweep, sweep.claim_attempt()), Silent())
-book.open_attempt({"CPU": 1.0})
+book.open_attempt({"CPU": 1.0}, 1)
 seconds = time.monotonic() - started
 facts = {"ended": book.ended, "waiting": len(book.waiting), "seconds": seconds}
 print(json.dumps({**facts, "grown_bytes": peak() - before}))

@@ -217,3 +217,14 @@ def test_foreign_keys_below_the_prefix_are_passed_over(s3: S3Store) -> None:
         s3._bucket.client.put_object(Bucket="bucket", Key=f"{prefix}/{name}", Body=b"")
     assert [entry.key for entry in s3.entries("a")] == ["a/x"]
     assert s3.folders("a") == []
+
+
+@pytest.mark.parametrize("size", [5, len(LARGE)])
+def test_a_browser_shows_a_report_that_lies_in_a_bucket(
+    s3: S3Store, tmp_path: Path, size: int
+) -> None:
+    (tmp_path / "file").write_bytes(LARGE[:size])
+    shown = {"a/index.html": "text/html; charset=utf-8", "a/w.bin": "application/octet-stream"}
+    for key, kind in shown.items():
+        s3.upload(key, tmp_path / "file")
+        assert s3._bucket.ask("head_object", Key=s3._name(key))["ContentType"] == kind

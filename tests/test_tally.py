@@ -124,3 +124,32 @@ def test_time_is_added_up_over_attempts_as_far_as_they_tell() -> None:
     assert tally.cpu_seconds == 2 * 10 + 1 * 4
     assert tally.gpu_seconds == 0.5 * 10 + 0.5 * 4
     assert tally.unfinished == [0, 1]
+
+
+def test_when_trials_held_their_slots_is_told_over_all_attempts() -> None:
+    opened = {"event": "open", "cpus": 2.0, "gpus": 0.0}
+    start = {"event": "start", "overrides": {}}
+    tally = Tally(
+        [
+            {**opened, "slots": 2, "at_seconds": 5.0},
+            {**start, "trial": 0, "at_seconds": 10.0},
+            {**start, "trial": 1, "at_seconds": 20.0},
+            {**opened, "at_seconds": 3.0},
+            {**start, "trial": 0, "at_seconds": 4.0},
+            {"event": "close", "at_seconds": 8.0},
+        ]
+    )
+    held = [(span.trial, span.begin_seconds, span.end_seconds) for span in tally.spans]
+    assert held == [(0, 10.0, 20.0), (1, 20.0, 20.0), (0, 24.0, 28.0)]
+    assert tally.slots == 2
+
+
+def test_no_more_trials_hold_a_slot_at_once_than_there_are() -> None:
+    sweep = Simulated(TRIALS, [], limit=4)
+    sweep.run()
+    spans = sweep.book.tally.spans
+    assert sorted(span.trial for span in spans) == list(range(TRIALS))
+    for one in spans:
+        begin = one.begin_seconds
+        assert sum(s.begin_seconds <= begin < s.end_seconds for s in spans) <= 4
+    assert sweep.book.tally.slots == 4

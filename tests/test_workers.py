@@ -4,6 +4,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,7 +15,10 @@ from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
 from cifar_dist.documents import EpochRecord
 from cifar_dist.learner import Learner
-from cifar_dist.loop import Tick, epochs
+from cifar_dist.loop import Tick, epochs, predict
+from cifar_dist.runs import Run
+from cifar_dist.scoring import kept, score
+from cifar_dist.store import open_store
 from cifar_dist.world import World
 from tests.processes import in_processes
 from tests.tiny import FP32, make_recipe
@@ -92,12 +96,22 @@ def steps_whole_and_resumed(
     return [learner.trained.state_dict() for learner in (whole, resumed)]
 
 
+def scored(dataset: Dataset, world: World, folder: Path) -> tuple[Tensor, dict[str, Any]]:
+    """Predict the test split with initial weights, evaluate and keep it."""
+    learner = Learner(recipe_of("regularized_cnn"), dataset.train, FP32, world)
+    logits = predict(learner.model, dataset.test, "test", world).logits
+    run = Run(open_store(str(folder)), "runs/tiny-00000000")
+    scores = score(run, learner.model, dataset, 0, world)
+    return torch.from_numpy(logits), scores.test.model_dump()
+
+
 def act(world: World, folder: Path) -> dict[str, Any]:
     """Train every model as one rank, and give what it says of each epoch."""
     dataset = open_dataset("synthetic", **SPLIT)
     saved_at_first_tick(dataset, world, folder)
     found: dict[str, Any] = {model: trained(dataset, model, world) for model in MODELS}
     found["weights"] = weights_of_single_images(dataset, world)
+    found["scores"] = scored(dataset, world, folder / "store")
     found["steps"] = steps_whole_and_resumed(dataset, world, folder / "midway")
     return found | {"buffers": local_buffers(dataset, world)}
 
@@ -129,6 +143,17 @@ def test_more_workers_learn_the_same(
             for name in ("train_loss", "validation_loss", "train_accuracy"):
                 assert mine[name] == pytest.approx(expected[name], rel=1e-3), name
             assert mine["lr"] == expected["lr"]
+
+
+def test_more_workers_change_no_digit_of_an_evaluation(
+    together: list[dict[str, Any]], tiny_data: Dataset, place: Path, tmp_path: Path
+) -> None:
+    logits, scores = scored(tiny_data, World(), tmp_path)
+    for rank in together:
+        assert torch.equal(rank["scores"][0], logits)
+        assert rank["scores"][1] == scores
+    run = Run(open_store(str(place / "store")), "runs/tiny-00000000")
+    assert np.array_equal(kept(run).predictions["test"].logits, logits.numpy())
 
 
 def test_several_workers_continue_to_the_same_bits(together: list[dict[str, Any]]) -> None:

@@ -50,23 +50,28 @@ def tune(  # noqa: PLR0913 - a command's flags
     resume: bool = False,
     fresh: bool = False,
     extend: int | None = None,
+    confirm: int | None = None,
+    seeds: int | None = None,
     progress: bool | None = None,
 ) -> "TuneDocument":
     """Search a space: plain data, a YAML file, a shipped space's name or a Space.
 
     `store` takes the place of the job's own. A finished sweep is given back as it is; `resume`
     continues one that was interrupted, `extend` adds so many trials, `fresh` starts again under a
-    new id. Raises CifarDistError.
+    new id; `confirm` trains so many of the best again with further `seeds`, 3 if left out. Raises
+    CifarDistError.
     """
+    from cifar_dist.api.confirm import check_confirmation, confirm_sweep
     from cifar_dist.api.sweep import Again, check_won, run_sweep
 
+    check_confirmation(confirm, seeds)
     asked = _space(space)
     if store is not None:
         asked = asked.changed({"store": os.fspath(store)}, None)
     again = Again(fresh=fresh, resume=resume, extend=extend)
     document = run_sweep(asked, {}, follower(progress), again)
     check_won(document)
-    return document
+    return confirm_sweep(asked.job, document, follower(progress), confirm, seeds)
 
 
 def _check_either(fresh: bool, resume: bool) -> None:

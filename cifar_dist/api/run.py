@@ -95,7 +95,7 @@ def check_images(job: "Job", data: "Mapping[str, Any]", name: str, command: str)
 
 
 def _finished(job: "Job", run: "Run", follower: "Follower") -> "TrainDocument":
-    from cifar_dist.documents import DataFacts, TrainDocument
+    from cifar_dist.documents import TrainDocument
 
     name = run.prefix.rpartition("/")[2]
     if run.finished is not None:
@@ -108,8 +108,14 @@ def _finished(job: "Job", run: "Run", follower: "Follower") -> "TrainDocument":
     work = _train_here if _in_process(job) else _train_on_workers
     with follower.run(job.recipe.epochs) as progress, follower.stopping() as stop:
         result = work(job, run, progress, stop)
-    facts = DataFacts.model_validate(run.document["data"])
-    return publish_run(run, job, facts, result, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    if result.state == "interrupted":
+        return publish_run(run, job, result, seconds)
+    from cifar_dist.api.evidence import gather
+    from cifar_dist.session import recipe_data
+
+    evidence = gather(run, job, recipe_data(job), result.history)
+    return publish_run(run, job, result, seconds, evidence)
 
 
 def _train_on_workers(job: "Job", run: "Run", progress: "Progress", stop: "Event") -> "Result":

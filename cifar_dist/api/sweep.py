@@ -178,7 +178,7 @@ def _finished(sweep: "Sweep", space: "Space", follower: "Follower") -> "TuneDocu
             f"sweep {sweep.name} is finished; this is its result (--extend adds trials, --fresh "
             "runs it again)"
         )
-        return TuneDocument.model_validate(stored)
+        return TuneDocument.model_validate({**stored, "confirmed": sweep.confirmed})
     from cifar_dist.cluster.tune import sweep_trials
     from cifar_dist.outcome import publish_sweep
 
@@ -203,6 +203,8 @@ def _document(
     from cifar_dist.search import rank
 
     document = compose_sweep(sweep, space, trials.rows, trials.cost)
+    held = {"slots": trials.slots, "spans": trials.spans}
+    document = document.model_copy(update=held)
     best = rank(trials.rows)[0]
     if best.state == "failed":
         return document

@@ -13,7 +13,19 @@ from typing import Any
 import typer
 
 from cifar_dist import __version__, logs
-from cifar_dist.cli import artifacts, data, interrupts, models, schema, train, tune
+from cifar_dist.cli import (
+    artifacts,
+    data,
+    evaluate,
+    explain,
+    interrupts,
+    models,
+    predict,
+    report,
+    schema,
+    train,
+    tune,
+)
 from cifar_dist.errors import CifarDistError, StoreError
 from cifar_dist.problems import shown
 
@@ -59,7 +71,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (train, tune, data, models, artifacts, schema):
+for _module in (train, tune, evaluate, explain, predict, data, models, artifacts, report, schema):
     _module.register(app)
 
 
@@ -95,7 +107,7 @@ def main() -> None:
 def _explain(error: Exception) -> int:
     """Print one short message and give the exit code."""
     if isinstance(error, CifarDistError):
-        _complain(str(error))
+        _complain(_first(str(error).splitlines()))
         return interrupts.exit_code(error)
     if isinstance(error, _ClickError):
         _complain(_usage(error))
@@ -113,7 +125,7 @@ def _explain(error: Exception) -> int:
 
 
 def _usage(error: Any) -> str:
-    text = str(error.format_message()).removesuffix(".")
+    text = str(error.format_message()).removesuffix(".").replace("Value error, ", "", 1)
     if text.startswith("Usage:"):  # what is printed where a command is missing
         return f"a command is missing\n{text}"
     value = _given(getattr(getattr(error, "param", None), "opts", ()))
@@ -139,12 +151,15 @@ def _given(flags: Iterable[str]) -> str:
 
 def _complain(message: str) -> None:
     """Print on stderr what is wrong, without what would steer a terminal."""
-    lines = message.splitlines()
-    if len(lines) > _LINES:
-        lines[_LINES:] = [f"… and {len(lines) - _LINES} more like these"]
-    text = "\n".join(map(_clipped, lines))
+    text = "\n".join(map(_clipped, message.splitlines()))
     printable = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
     print(f"cifar-dist: {printable}", file=sys.stderr)
+
+
+def _first(lines: list[str]) -> str:
+    if len(lines) > _LINES:
+        lines[_LINES:] = [f"… and {len(lines) - _LINES} more like these"]
+    return "\n".join(lines)
 
 
 def _clipped(line: str) -> str:

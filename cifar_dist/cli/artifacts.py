@@ -1,4 +1,4 @@
-"""`artifacts ls`, `best`, `get` and `verify`."""
+"""`artifacts ls`, `best`, `get`, `verify`, `compare` and `export`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +7,7 @@ import typer
 
 from cifar_dist.cli import completion, options
 from cifar_dist.cli.commands import add
-from cifar_dist.cli.output import emit
+from cifar_dist.cli.output import check_free, emit
 from cifar_dist.errors import DamagedError
 
 if TYPE_CHECKING:
@@ -26,16 +26,48 @@ Which = Annotated[
     str,
     typer.Option("--checkpoint", metavar="NAME", help="best, latest or the name of a pin."),
 ]
+Ids = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID", help="From 2 to 6 runs and sweeps.", autocompletion=completion.runs
+    ),
+]
+Page = Annotated[
+    Path | None, typer.Option("--output", metavar="HTML", help="File to write, with the curves.")
+]
+Weights = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A run or sweep of the store, STORE/runs/ID, a fetched folder, or an architecture "
+        "whose weights come with the package.",
+        autocompletion=completion.runs,
+    ),
+]
+Format = Annotated[
+    str, typer.Option("--format", metavar="FORMAT", help="safetensors, torch or onnx.")
+]
+NewFolder = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FOLDER", help="Folder to make; MODEL-FORMAT by default."),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="What the store holds: list, fetch, verify.", no_args_is_help=True)
+    group = typer.Typer(
+        help="What the store holds: list, fetch, verify, compare, export.", no_args_is_help=True
+    )
     run, kept = "speednet-1a2b3c4d", "quickstart-1a2b3c4d --checkpoint latest --output winner"
     add(group, "ls", _ls, "artifacts ls", f"artifacts ls {run} --store s3://my-bucket/team")
     add(group, "best", _best, f"artifacts best {run} --json")
     add(group, "get", _get, f"artifacts get {run}", f"artifacts get {kept}")
     add(group, "verify", _verify, f"artifacts verify {run}")
+    pair = f"{run} quickstart-1a2b3c4d"
+    paged = f"artifacts compare {pair} --output comparison.html"
+    add(group, "compare", _compare, f"artifacts compare {pair}", paged)
+    onnx = f"artifacts export {run} --format onnx --output served"
+    add(group, "export", _export, "artifacts export speednet", onnx)
     app.add_typer(group, name="artifacts")
 
 
@@ -121,6 +153,57 @@ def _verify(
             f"{len(bad)} of {len(rows)} objects of {name} are damaged or missing, first {bad[0]}; "
             "restore them from a backup, or fetch an older checkpoint"
         )
+
+
+def _compare(
+    names: Ids,
+    output: Page = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Set finished runs side by side: accuracy, gap, stability, cost, and how recipes differ.
+
+    Of a sweep its winner is compared. McNemar's test tells whether two differ on the same images.
+    """
+    from cifar_dist.api.compare import compare
+    from cifar_dist.report.summaries import compare_table
+    from cifar_dist.store.disk import reported
+
+    if output is not None:
+        check_free(output)
+    document = compare(_opened(store), names)
+    if output is not None:
+        from cifar_dist.report.comparison_page import comparison_page
+
+        with reported(str(output)):
+            output.write_text(comparison_page(document), "utf-8")
+    emit(document, compare_table, json)
+
+
+def _export(
+    name: Weights,
+    kind: Format = "safetensors",
+    output: NewFolder = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write a model for other programs: its weights, labels.json and a model card.
+
+    onnx: a graph that takes images of values 0 to 1, compared with PyTorch on validation images;
+    needs `pip install 'cifar-dist[onnx]'`. Nothing is ever overwritten.
+    """
+    from cifar_dist.api.export import export, export_format
+    from cifar_dist.report.summaries import export_text
+
+    folder = output or Path(f"{Path(name).name}-{kind}")
+    found = export_format(kind, folder)
+
+    from cifar_dist.api.origin import origin
+
+    document = export(origin(name, store or options.DEFAULT_STORE), found, folder)
+    emit(document, export_text, json)
 
 
 def _opened(store: str | None) -> "Store":

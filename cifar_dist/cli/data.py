@@ -1,4 +1,4 @@
-"""`data prepare`, `data push`, `data stats` and `data show`."""
+"""`data prepare`, `data push`, `data stats`, `data show` and `data figures`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +7,7 @@ import typer
 
 from cifar_dist.cli import options
 from cifar_dist.cli.commands import add
+from cifar_dist.cli.figures import check_folder, write_files
 from cifar_dist.cli.output import check_free, emit
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import shown
@@ -26,6 +27,7 @@ Archive = Annotated[
 Download = Annotated[bool, typer.Option("--download", help="Fetch it from its official address.")]
 Uri = Annotated[str, typer.Argument(metavar="URI", help="s3://bucket/prefix or file:///folder.")]
 Output = Annotated[Path, typer.Option("--output", metavar="PNG", help="File to write.")]
+Folder = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Folder to write into.")]
 Fraction = Annotated[
     float,
     typer.Option(
@@ -40,7 +42,7 @@ Seed = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the split.")
 ]
 
-
+_CLASSES, _DISTRIBUTION, _STATISTICS = "classes.png", "class_distribution.png", "statistics.txt"
 # The report that CIFAR-10's page asks to cite; the page names no license.
 _CITATION = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
 
@@ -54,6 +56,7 @@ def register(app: typer.Typer) -> None:
     add(group, "push", _push, "data push cifar10 s3://my-bucket/team")
     add(group, "stats", _stats, "data stats cifar10 --json")
     add(group, "show", _show, "data show sample --output sheet.png")
+    add(group, "figures", _figures, "data figures cifar10 --output figures")
     app.add_typer(group, name="data")
 
 
@@ -167,3 +170,39 @@ def _show(
     row = ArtifactRow(key=output.name, bytes=written.bytes, sha256=written.sha256)
     folder = str(output.parent.absolute())
     emit(ArtifactsDocument(store=folder, artifacts=[row]), lambda document: str(output), json)
+
+
+def _figures(
+    source: Source = "sample",
+    output: Folder = Path("data-figures"),
+    fraction: Fraction = 0.1,
+    seed: Seed = 0,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write a contact sheet, the class distribution and the data card of all three splits.
+
+    They become classes.png, class_distribution.png and statistics.txt.
+    """
+    from cifar_dist.dataset import prepare
+
+    check_folder(output, (_CLASSES, _DISTRIBUTION, _STATISTICS))
+    prepared = prepare(source)
+    dataset = prepared.dataset(validation_fraction=fraction, seed=seed)
+
+    from cifar_dist.data import statistics
+    from cifar_dist.report.data_card import data_card
+    from cifar_dist.report.figures.data import class_distribution, classes
+    from cifar_dist.report.figures.drawing import style
+
+    names, train = dataset.classes, dataset.train
+    splits = [statistics(images, split, names) for split, images in dataset.splits().items()]
+    measured = {"data": dataset.facts(), "splits": splits}
+    card = data_card(_document(prepared).model_copy(update=measured))
+    with style():
+        files = {
+            _CLASSES: classes(train.pixels.numpy(), train.labels.numpy(), names, "train").data,
+            _DISTRIBUTION: class_distribution(splits, names).data,
+            _STATISTICS: f"{card}\n".encode(),
+        }
+    emit(write_files(output, files), lambda _: "\n".join(str(output / n) for n in files), json)

@@ -1,14 +1,19 @@
 """`models list` and `models show`."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cifar_dist.cli import completion, options
 from cifar_dist.cli.commands import add
-from cifar_dist.cli.output import emit
+from cifar_dist.cli.figures import check_folder, write_files
+from cifar_dist.cli.output import emit, say
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import nearest, shown
+
+if TYPE_CHECKING:
+    from cifar_dist.documents import ModelDocument
 
 Show = Annotated[
     str,
@@ -16,13 +21,24 @@ Show = Annotated[
         metavar="NAME", help="A name of `models list`.", autocompletion=completion.models
     ),
 ]
+Figures = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures",
+        metavar="FOLDER",
+        help="Write there receptive_field.png, layers.png and activation_memory.png.",
+    ),
+]
+
+_FLAG = "--figures"
+_FILES = ("receptive_field.png", "layers.png", "activation_memory.png")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="The zoo of architectures.", no_args_is_help=True)
     add(group, "list", _list, "models list", "models list --json")
-    add(group, "show", _show, "models show resnet18_cam")
+    add(group, "show", _show, "models show resnet18_cam", "models show dsc_net --figures figures")
     app.add_typer(group, name="models")
 
 
@@ -41,7 +57,12 @@ def _list(json: options.Json = False, debug: options.Debug = False) -> None:
     emit(ModelsDocument(models=documents), models_table, json)
 
 
-def _show(name: Show, json: options.Json = False, debug: options.Debug = False) -> None:
+def _show(
+    name: Show,
+    figures: Figures = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
     """Show an architecture's layers, receptive field and cost.
 
     Multiply-accumulates are those of one 32×32 image.
@@ -51,6 +72,8 @@ def _show(name: Show, json: options.Json = False, debug: options.Debug = False) 
     known = components()["recipe.model"].names
     if name not in known:
         raise ConfigError(f"model {shown(name)} is not known; {nearest(name, known)}")
+    if figures is not None:
+        check_folder(figures, _FILES, _FLAG)
     from cifar_dist.documents import ModelsDocument
     from cifar_dist.models.tables import describe
     from cifar_dist.report.tables import layer_table, receptive_field_table
@@ -59,4 +82,18 @@ def _show(name: Show, json: options.Json = False, debug: options.Debug = False) 
         (model,) = document.models
         return f"{layer_table(model)}\n\n{receptive_field_table(model)}"
 
-    emit(ModelsDocument(models=[describe(name, {})]), text, json)
+    described = describe(name, {})
+    if figures is not None:
+        _draw(described, figures)
+    emit(ModelsDocument(models=[described]), text, json)
+
+
+def _draw(model: "ModelDocument", folder: Path) -> None:
+    from cifar_dist.report.figures.drawing import style
+    from cifar_dist.report.figures.model import model_pictures
+
+    with style():
+        files = {picture.file: picture.data for picture in model_pictures(model)}
+    write_files(folder, files)
+    for name in files:
+        say(f"wrote {folder / name}")

@@ -32,15 +32,15 @@ def _show(text: str) -> None:
         sys.stderr.flush()
 
 
-def check_free(path: Path) -> None:
+def check_free(path: Path, flag: str = "--output") -> None:
     """Raise RefusedError if a file to be written exists, ConfigError without its folder."""
     from cifar_dist.store.disk import reported
 
     with reported(str(path)):
         if path.exists():
-            raise RefusedError(f"{path} exists; remove it or choose another --output")
+            raise RefusedError(f"{path} exists; remove it or choose another {flag}")
     if not path.parent.is_dir():
-        raise ConfigError(f"--output {path}: there is no folder {path.parent}; make it first")
+        raise ConfigError(f"{flag} {path}: there is no folder {path.parent}; make it first")
 
 
 class SweepProgress:

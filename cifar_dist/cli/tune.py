@@ -49,6 +49,14 @@ Extend = Annotated[
     int | None,
     typer.Option("--extend", metavar="N", help="Add N trials to the sweep of this space."),
 ]
+Confirm = Annotated[
+    int | None,
+    typer.Option("--confirm", metavar="K", help="Train the K best again with further seeds."),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option("--seeds", metavar="S", help="How many seeds --confirm takes; 3 if left out."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be tried.")]
 
 _EXAMPLES = (
@@ -57,6 +65,7 @@ _EXAMPLES = (
     "tune learning_rate --data cifar10 --store s3://my-bucket/team --final-epochs 40 --refit",
     "tune quickstart --resume",
     "tune dropout --extend 12",
+    "tune dropout --confirm 3 --seeds 5",
     "tune my_space.yaml --dry-run",
 )
 
@@ -84,25 +93,28 @@ def _tune(
     fresh: options.Fresh = False,
     resume: Resume = False,
     extend: Extend = None,
+    confirm: Confirm = None,
+    seeds: Seeds = None,
     dry_run: DryRun = False,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Search a space with ASHA. The winner by validation is tested once and kept.
 
-    Trial 0 is the base job itself. The flags change that job; the space says what varies around
-    it. Trials run on a local Ray, or on the cluster that RAY_ADDRESS names. Asked again, a
-    finished sweep prints its result at once. Ctrl-C commits what there is; --resume goes on, and
-    --extend tries what was not tried yet.
+    Trial 0 is the base job itself, which the flags change. Trials run on a local Ray, or on the
+    cluster that RAY_ADDRESS names. Asked again, it prints its result. Ctrl-C commits what there is
+    and --resume goes on; --extend tries more, --confirm tells luck apart.
     """
     asked = _asked(space, options.overrides(command), trials, max_seconds)
     if dry_run:
         emit(preview(asked), preview_table, json)
         return
+    from cifar_dist.api.confirm import check_confirmation, confirm_sweep
     from cifar_dist.api.sweep import Again, run_sweep
 
-    again = Again(fresh, resume, extend)
-    conclude(run_sweep(asked, _final(final_epochs, refit), Terminal(), again), json)
+    check_confirmation(confirm, seeds)
+    ended = run_sweep(asked, _final(final_epochs, refit), Terminal(), Again(fresh, resume, extend))
+    conclude(confirm_sweep(asked.job, ended, Terminal(), confirm, seeds), json)
 
 
 def conclude(document: "TuneDocument", json: bool) -> None:

@@ -65,10 +65,10 @@ class Book(tune.Callback):
         """How many of them hold a slot or wait for it: neither ended nor left by an attempt."""
         return self.asked - self.ended - len(self.waiting)
 
-    def open_attempt(self, reserved: Mapping[str, float]) -> None:
-        """Note that this attempt begins, and what each of its trials reserves."""
+    def open_attempt(self, reserved: Mapping[str, float], slots: int) -> None:
+        """Note that this attempt begins, what each trial reserves and how many run at once."""
         cpus, gpus = reserved.get("CPU", 0.0), reserved.get("GPU", 0.0)
-        self._told(self._ledger.open, cpus=cpus, gpus=gpus)
+        self._told(self._ledger.open, cpus=cpus, gpus=gpus, slots=slots)
 
     def begin(self, number: int, overrides: dict[str, Any]) -> None:
         """Store what makes a trial, before anything of it exists; later epochs build on it."""

@@ -20,7 +20,7 @@ from cifar_dist.cluster.slots import Slots, slots_for
 from cifar_dist.cluster.trial import Trial
 from cifar_dist.cluster.watch import Watch
 from cifar_dist.config import Job
-from cifar_dist.documents import SweepCost, TrialRow
+from cifar_dist.documents import SweepCost, TrialRow, TrialSpan
 from cifar_dist.errors import InterruptedRunError, PreemptedError, RunError
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.search import Asha, Space
@@ -33,6 +33,9 @@ class Trials:
 
     rows: list[TrialRow]
     cost: SweepCost
+    spans: tuple[TrialSpan, ...] = ()
+    slots: int | None = None
+    """Trials that could run at once; None if an older ledger does not tell."""
 
 
 class _Stop(tune.Stopper):
@@ -74,14 +77,16 @@ def sweep_trials(space: Space, sweep: Sweep, progress: SweepProgress, stop: Even
         spec = {"sweep": sweep.prefix, "rungs": rungs}
         _search(space, spec, book, stopper)
     rows = _ended_rows(book, sweep)
-    return Trials(rows, _cost(space, book.tally, rows))
+    tally = book.tally
+    return Trials(rows, _cost(space, tally, rows), tuple(tally.spans), tally.slots)
 
 
 def _search(space: Space, spec: dict[str, Any], book: Book, stopper: _Stop) -> None:
     asha = ReplayedAsha(space.asha, _longest(space)) if space.asha else None
     with connected() as cluster, ray_folder() as scratch:
         slots = slots_for(space.job.placement, cluster)
-        book.open_attempt({name: slots.workers * share for name, share in slots.worker.items()})
+        reserved = {name: slots.workers * share for name, share in slots.worker.items()}
+        book.open_attempt(reserved, slots.count)
         book.progress.located(cluster.dashboard)
         for number in asha.replay(book.tally) if asha else ():
             book.prune(number)

@@ -6,13 +6,15 @@ counted. Anything else is refused.
 
 import io
 import struct
+import warnings
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cifar_dist.dataset.arrays import CLASSES, SIDE, Arrays
 from cifar_dist.dataset.files import LAYOUT, SPLITS
@@ -24,6 +26,7 @@ _CONVERTIBLE = ("L", "LA", "P", "RGBA")
 _UNKNOWN = "its content is of neither format"
 _CONVERTED, _RESIZED = "converted", "resized"
 _MAX_SIDE = 1024  # 3 MB as pixels
+_MAX_PIXELS = 50_000_000  # of a photograph: 150 MB
 _PNG, _PNG_DEPTH = b"\x89PNG\r\n\x1a\n", 24  # where a PNG's header says how many bits a value has
 _UNREADABLE = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError,
@@ -66,14 +69,44 @@ def _classes(paths: Sequence[tuple[str, ...]], place: str) -> tuple[str, ...]:
     return tuple(sorted(train))
 
 
+def fitted(path: str, content: bytes) -> NDArray[np.uint8]:
+    """Decode one image of any shape: its middle square, brought to [3, 32, 32].
+
+    Larger ones are averaged down as those of a dataset are. Raises DataError.
+    """
+    with _opened(path, content) as image:
+        if image.width * image.height > _MAX_PIXELS:
+            raise DataError(
+                f"{path!a} has {image.width}×{image.height} pixels, more than {_MAX_PIXELS:,} in "
+                "all; resize it"
+            )
+        if image.format != "MPO":  # a camera's photograph with its preview
+            _check_still(path, image)
+        colored = _rgb(path, ImageOps.exif_transpose(image), Counter())
+        side = min(colored.size)
+        left, top = (colored.width - side) // 2, (colored.height - side) // 2
+        middle = (left, top, left + side, top + side)
+        kind = Image.Resampling.BOX if side >= SIDE else Image.Resampling.BICUBIC
+        small = colored.resize((SIDE, SIDE), kind, middle)
+        return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+
+
 def _pixels(path: str, files: Mapping[str, bytes], counts: Counter[str]) -> NDArray[np.uint8]:
-    content = files[path]
+    with _opened(path, files[path]) as image:
+        _check(path, image)
+        return np.asarray(_resized(_rgb(path, image, counts), counts))
+
+
+@contextmanager
+def _opened(path: str, content: bytes) -> Iterator[Image.Image]:
     if content.startswith(_PNG) and content[_PNG_DEPTH : _PNG_DEPTH + 1] == b"\x10":
         raise DataError(f"{path!a} has 16 bits per value; save it with 8")
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            _check(path, image)
-            return np.asarray(_resized(_rgb(path, image, counts), counts))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+                yield image
     except _UNREADABLE as error:
         reason = _UNKNOWN if isinstance(error, UnidentifiedImageError) else error
         raise DataError(f"{path!a} is not a readable JPEG or PNG: {reason}; replace it") from error
@@ -87,6 +120,10 @@ def _check(path: str, image: Image.Image) -> None:
             f"{path!a} has {width}×{height} pixels; resize to 32×32 (only squares up to "
             f"{_MAX_SIDE}×{_MAX_SIDE} are resized here)"
         )
+    _check_still(path, image)
+
+
+def _check_still(path: str, image: Image.Image) -> None:
     if getattr(image, "n_frames", 1) > 1:
         raise DataError(f"{path!a} is animated; save one frame of it")
 

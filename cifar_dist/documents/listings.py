@@ -1,11 +1,13 @@
 """What the zoo, the data sources and a store hold."""
 
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from cifar_dist.documents.document import Document, Split
-from cifar_dist.documents.results import DataFacts, Provenance, Score
+from cifar_dist.documents.evaluation import Evaluation, Score
+from cifar_dist.documents.results import DataFacts, Provenance
 
 
 class LayerRow(Document):
@@ -17,6 +19,11 @@ class LayerRow(Document):
     """Without the batch dimension."""
     parameters: int
     multiply_accumulates: int
+
+    @property
+    def activation_bytes(self) -> int:
+        """Its output for one image in fp32."""
+        return 4 * prod(self.output_shape)
 
 
 class FieldRow(Document):
@@ -71,6 +78,27 @@ class WeightsDocument(Document):
     provenance: Provenance
     validation: Score | None
     test: Score
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class EvaluateDocument(Evaluation):
+    """The result of `evaluate`: its evaluation, and what was evaluated on what."""
+
+    schema_: Annotated[Literal["cifar-dist/evaluate/1"], Field(alias="schema")] = (
+        "cifar-dist/evaluate/1"
+    )
+    weights: str
+    """What was asked for: a run, a sweep, a folder or an architecture."""
+    model: str
+    accuracy: float
+    loss: float | None
+    data: DataFacts
+    """Of the images that were evaluated."""
+    trained_on: str
+    """SHA-256 of the data that the weights come from."""
+    seed: int
+    provenance: Provenance
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from cifar_dist.documents.document import Document, Split
+from cifar_dist.documents.document import Document
+from cifar_dist.documents.evaluation import Evaluation, Overfitting, Score
 from cifar_dist.documents.frame import frame
+from cifar_dist.documents.sweeps import Confirmation, TrialSpan
 
 TrialState = Literal["finished", "pruned", "failed"]
 
@@ -34,43 +36,6 @@ def best_epoch(history: Sequence[EpochRecord]) -> int:
     """Give the epoch with the lowest validation loss, or the last one without validation."""
     scored = [(r.validation_loss, r.epoch) for r in history if r.validation_loss is not None]
     return min(scored)[1] if scored else len(history)
-
-
-class Score(Document):
-    """One split, evaluated in fp32."""
-
-    split: Split
-    images: int
-    correct: int
-    accuracy: float
-    loss: float | None
-    """Plain cross-entropy; null if it is not finite."""
-
-
-class ClassScore(Document):
-    """One class against the rest."""
-
-    name: str
-    tp: int
-    fp: int
-    tn: int
-    fn: int
-    accuracy: float
-    precision: float
-    recall: float
-    specificity: float
-    f1: float
-
-
-class Evaluation(Document):
-    """The full evaluation of one split."""
-
-    score: Score
-    per_class: list[ClassScore]
-    macro: ClassScore
-    """Sums of the classes' counts, plain means of their ratios."""
-    confusion_matrix: list[list[int]]
-    """Row = true class, column = predicted class."""
 
 
 class DataFacts(Document):
@@ -147,6 +112,9 @@ class TrainDocument(Document):
     attempts: tuple[AttemptRecord, ...] = ()
     """In the order they began; more than one means that the run was resumed."""
     storage: StorageCost | None = None
+    validation_evaluation: Evaluation | None = None
+    overfitting: Overfitting | None = None
+    """Null without a validation split."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -218,6 +186,11 @@ class TuneDocument(Document):
     start_seconds_median: float | None
     cost: SweepCost
     artifacts: dict[str, str]
+    slots: int | None = None
+    """Trials that could run at once; null if that was not kept."""
+    spans: tuple[TrialSpan, ...] = ()
+    """In the order they ended."""
+    confirmed: Confirmation | None = None
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 

@@ -28,6 +28,15 @@ class Predictions:
         return softmax(self.logits.astype(np.float64))
 
     @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """Plain cross-entropy of each image [n]."""
+        logits = self.logits.astype(np.float64)
+        shifted = logits - logits.max(1, keepdims=True)
+        mine = np.take_along_axis(shifted, self.labels[:, None], 1)[:, 0]
+        found: NDArray[np.float64] = np.log(np.exp(shifted).sum(1)) - mine
+        return found
+
+    @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The class of the largest logit [n]."""
         chosen: NDArray[np.int64] = self.logits.argmax(1)
@@ -38,6 +47,11 @@ class Predictions:
         """The probability of the predicted class [n]."""
         largest: NDArray[np.float64] = self.probabilities.max(1)
         return largest
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every logit is."""
+        return bool(np.isfinite(self.logits).all())
 
     @property
     def is_correct(self) -> NDArray[np.bool_]:

@@ -1,35 +1,50 @@
 """Learning curves: one drawing, saved as curves.png and set into the page as scalable pictures."""
 
-import io
 import math
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cifar_dist.documents import EpochRecord, TrainDocument, TrialRow, TuneDocument
+from cifar_dist.report.figures.drawing import (
+    BLUE,
+    DPI,
+    GRAY,
+    INK,
+    ORANGE,
+    PURPLE,
+    markup,
+    style,
+)
 from cifar_dist.report.formats import counted, decimal, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# After Okabe and Ito, told apart with every kind of color blindness; dashes repeat the message.
-# The blue is lighter than theirs, to be seen on a dark page too.
-_BLUE, _ORANGE, _PURPLE, _GRAY = "#2f8fd0", "#d55e00", "#cc79a7", "#8a8a8a"
-_INK = "#1d2126"  # becomes the page's own text color, light or dark
 _ABOVE_CHANCE = 1.5  # a diverging loss is cut off here, in units of guessing's loss
+_READOUTS = 1_000  # epochs; of longer histories every n-th can be read
 _VECTOR_POINTS = 5_000  # more points than this are set into the page as pixels
-_TRAINING: dict[str, Any] = {"color": _BLUE, "linestyle": "--"}
-_VALIDATION: dict[str, Any] = {"color": _ORANGE}
-_WINNER: dict[str, Any] = {"color": _ORANGE, "linewidth": 2.8, "zorder": 5}
+_TRAINING: dict[str, Any] = {"color": BLUE, "linestyle": "--"}
+_VALIDATION: dict[str, Any] = {"color": ORANGE}
+_WINNER: dict[str, Any] = {"color": ORANGE, "linewidth": 2.8, "zorder": 5}
 _STATES: dict[str, dict[str, Any]] = {
-    "finished": {"color": _BLUE, "linewidth": 1.2, "alpha": 0.85},
-    "pruned": {"color": _GRAY, "linewidth": 1.0, "linestyle": "--", "marker": "x"},
-    "failed": {"color": _PURPLE, "linewidth": 1.2, "linestyle": ":", "marker": "s"},
+    "finished": {"color": BLUE, "linewidth": 1.2, "alpha": 0.85},
+    "pruned": {"color": GRAY, "linewidth": 1.0, "linestyle": "--", "marker": "x"},
+    "failed": {"color": PURPLE, "linewidth": 1.2, "linestyle": ":", "marker": "s"},
 }
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A panel as markup that follows the page's colors, and what its readout needs."""
+
+    alt: str
+    svg: str
+    readout: dict[str, Any] | None
+    """The axes' place as shares of the picture (left, top, right, bottom), their limits, and the
+    values of each epoch; None where a panel shows more than one history."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +71,16 @@ class _Panel:
 
 def save_curves(document: TrainDocument | TuneDocument, path: Path) -> None:
     """Write all panels side by side as a PNG."""
-    with _style():
+    with style():
         panels = _panels(document)
         figure = _figure(panels, width=5.6 * len(panels))
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
 
 
-def inline_curves(document: TrainDocument | TuneDocument) -> list[tuple[str, str]]:
-    """Give each panel as a description and SVG markup that follows the page's colors."""
-    with _style():
-        return [(panel.alt, _markup(panel, index)) for index, panel in enumerate(_panels(document))]
+def charts(document: TrainDocument | TuneDocument) -> list[Chart]:
+    """Draw each panel on its own, for a page."""
+    with style():
+        return [_chart(panel) for panel in _panels(document)]
 
 
 def _panels(document: TrainDocument | TuneDocument) -> list[_Panel]:
@@ -99,10 +114,10 @@ def _run_panel(document: TrainDocument, measure: str) -> _Panel:
 
 def _sweep_panel(document: TuneDocument, measure: str) -> _Panel:
     name, curves = f"validation_{measure}", []
-    for state, style in _STATES.items():
+    for state, look in _STATES.items():
         others = [t for t in document.trials if t.state == state and t.trial != document.best]
         if histories := [trial.history for trial in others if trial.history]:
-            curves.append(_curve(state, histories, name, style))
+            curves.append(_curve(state, histories, name, look))
     winner = [trial for trial in document.trials if trial.trial == document.best]
     for trial in winner:
         curves.append(_curve(f"trial {trial.trial}, the winner", [trial.history], name, _WINNER))
@@ -143,26 +158,6 @@ def _curve(
     return curve
 
 
-@contextmanager
-def _style() -> Iterator[None]:
-    import matplotlib as mpl
-
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    settings: Any = {
-        "font.size": 11,
-        "text.parse_math": False,  # a $ in a name is a dollar sign
-        "svg.fonttype": "none",
-        "svg.hashsalt": "cifar-dist",  # else ids differ from one rendering to the next
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "grid.color": _INK,
-        "grid.alpha": 0.15,
-        **dict.fromkeys(ink, _INK),
-    }
-    with mpl.rc_context(settings):
-        yield
-
-
 def _figure(panels: Sequence[_Panel], width: float) -> "Figure":
     from matplotlib.figure import Figure
 
@@ -179,7 +174,7 @@ def _figure(panels: Sequence[_Panel], width: float) -> "Figure":
 
 
 def _draw(axes: "Axes", panel: _Panel) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     points = sum(len(curve.values) for curve in panel.curves)
     for curve in panel.curves:
@@ -193,28 +188,42 @@ def _draw(axes: "Axes", panel: _Panel) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     axes.grid(visible=True, axis="y")
     if panel.is_share:
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
     if not any(map(math.isfinite, (value for curve in panel.curves for value in curve.values))):
         axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center")
         axes.set(xticks=[], yticks=[])
         return
     if panel.best is not None:
         label = f"kept: epoch {panel.best}"
-        axes.axvline(panel.best, color=_INK, linewidth=1.2, linestyle=":", label=label)
+        axes.axvline(panel.best, color=INK, linewidth=1.2, linestyle=":", label=label)
     if axes.get_ylim()[1] > panel.top:
         axes.set_ylim(top=panel.top)
 
 
-def _markup(panel: _Panel, index: int) -> str:
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    _figure([panel], width=5.6).savefig(
-        buffer, format="svg", transparent=True, dpi=150, metadata=nothing
-    )
-    svg = "<svg" + buffer.getvalue().partition("<svg")[2]
-    head, _, body = svg.partition(">")
-    head = re.sub(r'\s(xmlns(:xlink)?|width|height|version)="[^"]*"', "", head)
-    body = body.replace(_INK, "currentColor")
-    # Ids are unique within a picture, not within a page.
-    body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>panel-{index}-", body)
-    return f'{head} aria-hidden="true">{body}'
+def _chart(panel: _Panel) -> Chart:
+    figure = _figure([panel], width=5.6)
+    svg = markup(panel.title.replace(" ", "-").lower(), figure)  # which also lays it out
+    first = panel.curves[:1]
+    single = all(len(c.ends) == 1 and c.epochs == first[0].epochs for c in panel.curves)
+    readout = _readout(panel, figure.axes[0]) if first and single else None
+    return Chart(panel.alt, svg, readout)
+
+
+def _readout(panel: _Panel, axes: "Axes") -> dict[str, Any]:
+    box = axes.get_position()
+    step = len(panel.curves[0].epochs) // _READOUTS + 1
+
+    def known(values: list[float]) -> list[float | None]:
+        return [value if math.isfinite(value) else None for value in values[:-1:step]]
+
+    return {
+        "box": [round(share, 4) for share in (box.x0, 1 - box.y1, box.x1, 1 - box.y0)],
+        "x": axes.get_xlim(),
+        "y": axes.get_ylim(),
+        "share": panel.is_share,
+        "epochs": known(panel.curves[0].epochs),
+        "curves": [
+            {"label": c.label, "color": c.style["color"], "values": known(c.values)}
+            for c in panel.curves
+        ],
+    }

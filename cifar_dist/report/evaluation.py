@@ -3,9 +3,30 @@
 import math
 from collections.abc import Sequence
 
-from cifar_dist.documents import ClassScore, Evaluation, Score, Split
+import numpy as np
+
+from cifar_dist.documents import ClassScore, ConfusedPair, Evaluation, Score, Split
+from cifar_dist.evidence import Predictions
+from cifar_dist.report.calibration import calibrated
 
 _Z = 1.959964  # two-sided 95 % quantile of the normal distribution
+_PAIRS = 10
+
+
+def evaluated(
+    predictions: Predictions, classes: Sequence[str], validation: Predictions | None = None
+) -> Evaluation:
+    """Evaluate the predictions of one split; its temperature is fitted on the validation split."""
+    count = predictions.logits.shape[1]
+    cells = predictions.labels * count + predictions.predicted
+    matrix = np.bincount(cells, minlength=count * count).reshape(count, count).tolist()
+    loss = float(predictions.losses.mean()) if predictions.is_finite else math.nan
+    first_two = np.argsort(-predictions.logits, axis=1, kind="stable")[:, :2]
+    found = {
+        "top2": float((first_two == predictions.labels[:, None]).any(1).mean()),
+        "calibration": calibrated(predictions, validation),
+    }
+    return evaluation(predictions.split, matrix, loss, classes).model_copy(update=found)
 
 
 def evaluation(
@@ -28,7 +49,12 @@ def evaluation(
         loss=loss if math.isfinite(loss) else None,
     )
     return Evaluation(
-        score=score, per_class=per_class, macro=_macro(per_class), confusion_matrix=matrix
+        score=score,
+        per_class=per_class,
+        macro=_macro(per_class),
+        confusion_matrix=matrix,
+        interval=interval(correct, images),
+        confused=_confused(matrix, classes),
     )
 
 
@@ -56,6 +82,16 @@ def most_confused(result: Evaluation, index: int) -> tuple[str, int] | None:
     row = [0 if i == index else count for i, count in enumerate(result.confusion_matrix[index])]
     count = max(row, default=0)
     return (result.per_class[row.index(count)].name, count) if count else None
+
+
+def _confused(matrix: list[list[int]], classes: Sequence[str]) -> list[ConfusedPair]:
+    pairs = [
+        ConfusedPair(true=classes[true], predicted=classes[predicted], images=images)
+        for true, row in enumerate(matrix)
+        for predicted, images in enumerate(row)
+        if images and true != predicted
+    ]
+    return sorted(pairs, key=lambda pair: -pair.images)[:_PAIRS]
 
 
 def _one_against_rest(matrix: list[list[int]], index: int, name: str) -> ClassScore:

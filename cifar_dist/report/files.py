@@ -9,8 +9,14 @@ from typing import Any
 from cifar_dist.config import dump_yaml
 from cifar_dist.documents import Document, EpochRecord, TrainDocument, TuneDocument
 from cifar_dist.report.curves import save_curves
+from cifar_dist.report.evidence import Evidence
+from cifar_dist.report.figures import run_pictures
 from cifar_dist.report.page import run_page, sweep_page
+from cifar_dist.report.pictures import Picture
 from cifar_dist.report.results import run_results, sweep_results
+from cifar_dist.report.study import study
+from cifar_dist.report.study_text import study_data
+from cifar_dist.report.sweep_figures import sweep_pictures
 
 _TRIAL_COLUMNS = (
     "trial",
@@ -23,14 +29,18 @@ _TRIAL_COLUMNS = (
     "start_seconds",
     "train_seconds",
 )
+_NOTHING = Evidence()
 
 
-def write_run(document: TrainDocument, folder: Path) -> dict[str, Path]:
-    """Write a run's report.json, history.csv, results.txt, curves.png and index.html."""
+def write_run(
+    document: TrainDocument, folder: Path, evidence: Evidence = _NOTHING
+) -> dict[str, Path]:
+    """Write a run's report.json, history.csv, results.txt, index.html and every figure."""
+    pictures = run_pictures(document, evidence)
     texts = {
         "report.json": _json(document),
         "results.txt": run_results(document),
-        "index.html": run_page(document),
+        "index.html": run_page(document, evidence, pictures),
     }
     written = _written(texts, folder)
     written["history.csv"] = _csv(
@@ -38,18 +48,21 @@ def write_run(document: TrainDocument, folder: Path) -> dict[str, Path]:
         list(EpochRecord.model_fields),
         (record.model_dump() for record in document.history),
     )
-    return written | {"curves.png": _curves(document, folder)}
+    return written | _drawn(pictures, folder) | {"curves.png": _curves(document, folder)}
 
 
 def write_sweep(document: TuneDocument, folder: Path) -> dict[str, Path]:
-    """Write a sweep's report.json, trials.csv, results.txt, curves.png and index.html.
+    """Write a sweep's report.json, study.json, trials.csv, results.txt, index.html and figures.
 
     If a trial won, best.yaml is its job.
     """
+    known = study(document)
+    pictures = sweep_pictures(document, known)
     texts = {
         "report.json": _json(document),
-        "results.txt": sweep_results(document),
-        "index.html": sweep_page(document),
+        "study.json": json.dumps(study_data(known), indent=2) + "\n",
+        "results.txt": sweep_results(document, known),
+        "index.html": sweep_page(document, pictures, known),
     }
     if document.best_job is not None:
         texts["best.yaml"] = dump_yaml(document.best_job)
@@ -58,7 +71,7 @@ def write_sweep(document: TuneDocument, folder: Path) -> dict[str, Path]:
     settings = sorted({path for trial in document.trials for path in document.settings(trial)})
     columns = [*_TRIAL_COLUMNS, *(f"rung_{epoch}" for epoch in rungs), *settings]
     written["trials.csv"] = _csv(folder / "trials.csv", columns, _trial_rows(document))
-    return written | {"curves.png": _curves(document, folder)}
+    return written | _drawn(pictures, folder) | {"curves.png": _curves(document, folder)}
 
 
 def _trial_rows(document: TuneDocument) -> Iterable[dict[str, Any]]:
@@ -79,6 +92,12 @@ def _written(texts: Mapping[str, str], folder: Path) -> dict[str, Path]:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return {name: folder / name for name in texts}
+
+
+def _drawn(pictures: Mapping[str, Picture], folder: Path) -> dict[str, Path]:
+    for picture in pictures.values():
+        (folder / picture.file).write_bytes(picture.data)
+    return {picture.file: folder / picture.file for picture in pictures.values()}
 
 
 def _csv(path: Path, columns: list[str], rows: Iterable[Mapping[str, Any]]) -> Path:

@@ -4,8 +4,13 @@ import textwrap
 
 from cifar_dist.documents import DataFacts, Evaluation, Provenance, TrainDocument, TuneDocument
 from cifar_dist.report.attempts import attempt_line, storage_line
+from cifar_dist.report.confirmation import confirmation_table
+from cifar_dist.report.cost import cpu_seconds, gpu_seconds
+from cifar_dist.report.evaluation_text import evaluation_text
 from cifar_dist.report.formats import DASH, duration, thousands
-from cifar_dist.report.tables import evaluation_table, trials_table
+from cifar_dist.report.study import Study
+from cifar_dist.report.study_text import study_tables
+from cifar_dist.report.tables import trials_table
 from cifar_dist.report.verdict import run_verdict, sweep_verdict
 
 
@@ -20,13 +25,19 @@ def run_results(document: TrainDocument) -> str:
         **_origin(document.data, document.provenance, recipe.get("seed", DASH)),
         "trained": f"{duration(document.train_seconds)} of {duration(document.total_seconds)}, "
         f"{thousands(document.images_per_second)} images/s",
+        "held": f"{duration(cpu_seconds(document))} of CPUs, "
+        f"{duration(gpu_seconds(document))} of GPUs in training steps",
         **_kept(document),
     }
-    return _text(facts, run_verdict(document), [_evaluated(document.test)])
+    notes = [textwrap.fill(document.overfitting.rule, 100)] if document.overfitting else []
+    return _text(facts, run_verdict(document), [_evaluated(document.test), *notes])
 
 
-def sweep_results(document: TuneDocument) -> str:
-    """Write a sweep's trials and its winner's evaluation beside data, split, seed and code."""
+def sweep_results(document: TuneDocument, known: Study | None = None) -> str:
+    """Write a sweep's trials and its winner's evaluation beside data, split, seed and code.
+
+    What is `known` of it stands between them.
+    """
     seed = document.job.get("recipe", {}).get("seed", DASH)
     facts = {
         "sweep": document.sweep,
@@ -36,8 +47,13 @@ def sweep_results(document: TuneDocument) -> str:
         **_origin(document.data, document.provenance, seed),
         "took": duration(document.cost.wall_seconds),
     }
-    tables = [trials_table(document), _evaluated(document.test)]
+    studied = study_tables(known) if known else []
+    tables = [trials_table(document), *_confirmed(document), *studied, _evaluated(document.test)]
     return _text(facts, sweep_verdict(document), tables)
+
+
+def _confirmed(document: TuneDocument) -> list[str]:
+    return [confirmation_table(document.confirmed)] if document.confirmed else []
 
 
 def _origin(data: DataFacts, made: Provenance, seed: object) -> dict[str, str]:
@@ -64,11 +80,13 @@ def _kept(document: TrainDocument) -> dict[str, str]:
 
 
 def _evaluated(test: Evaluation | None) -> str:
-    return evaluation_table(test) if test else "The test split was not evaluated."
+    return evaluation_text(test) if test else "The test split was not evaluated."
 
 
 def _text(facts: dict[str, str], verdict: list[str], tables: list[str]) -> str:
     width = max(map(len, facts))
     lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
-    sentences = "\n".join(textwrap.fill(sentence, 100) for sentence in verdict)
+    sentences = "\n".join(
+        textwrap.fill(sentence, 100, break_on_hyphens=False) for sentence in verdict
+    )
     return "\n\n".join(["\n".join(lines), sentences, *tables]) + "\n"

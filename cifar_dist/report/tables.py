@@ -1,7 +1,7 @@
 """The text tables of the command line and of results.txt: plain, aligned, safe for a terminal."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from cifar_dist.documents import (
     ArtifactsDocument,
@@ -17,6 +17,7 @@ from cifar_dist.documents import (
     TrialRow,
     TuneDocument,
 )
+from cifar_dist.report.columns import aligned, printable
 from cifar_dist.report.formats import (
     DASH,
     counted,
@@ -70,7 +71,7 @@ def evaluation_table(result: Evaluation) -> str:
         "specificity",
         "F1",
     ]
-    body = _table(header, [_class_row(row) for row in [*result.per_class, result.macro]])
+    body = aligned(header, [_class_row(row) for row in [*result.per_class, result.macro]])
     total = (
         f"{len(result.per_class)}-class accuracy {percent(score.accuracy)} "
         f"({thousands(score.correct)} of {thousands(score.images)} {score.split} images), "
@@ -85,9 +86,9 @@ def trials_table(document: TuneDocument) -> str:
     header = ["trial", "state", "epochs", "best", "accuracy", "loss", "settings"]
     names = setting_names(document)
     rows = [_trial_row(trial, names, document.best) for trial in document.trials]
-    body = _table(header, _continued(rows), left=(0, 1, 6))
+    body = aligned(header, _continued(rows), left=(0, 1, 6))
     failed = [trial for trial in document.trials if trial.state == "failed"]
-    lines = [f"trial {t.trial} failed: {_printable(t.reason or 'no reason given')}" for t in failed]
+    lines = [f"trial {t.trial} failed: {printable(t.reason or 'no reason given')}" for t in failed]
     return "\n".join([body, *lines])
 
 
@@ -98,10 +99,10 @@ def preview_table(document: PreviewDocument) -> str:
     endless = "any number, as ranges are continuous"
     size = endless if document.grid_size is None else thousands(document.grid_size)
     lines = [
-        textwrap.fill(f"{document.name}: {_printable(document.description)}", _LINE_WIDTH),
+        textwrap.fill(f"{document.name}: {printable(document.description)}", _LINE_WIDTH),
         f"{counted(document.count, 'trial')} by {document.sampler} sampling; "
         f"configurations in the space: {size}",
-        _table(["trial", "settings"], _continued(rows), left=(0, 1)),
+        aligned(["trial", "settings"], _continued(rows), left=(0, 1)),
     ]
     if document.count > len(rows):
         lines.append(f"… and {thousands(document.count - len(rows))} more")
@@ -153,7 +154,7 @@ def receptive_field_table(document: ModelDocument) -> str:
         [row.layer, *(str(getattr(row, name)) for name in header[1:])]
         for row in document.receptive_field
     ]
-    return _table(header, rows)
+    return aligned(header, rows)
 
 
 def models_table(document: ModelsDocument) -> str:
@@ -163,7 +164,7 @@ def models_table(document: ModelsDocument) -> str:
         [m.name, m.description, thousands(m.parameters), f"{m.multiply_accumulates / 1e6:,.1f}"]
         for m in document.models
     ]
-    return _table(header, rows, left=(0, 1))
+    return aligned(header, rows, left=(0, 1))
 
 
 def statistics_table(document: DataDocument) -> str:
@@ -174,8 +175,8 @@ def statistics_table(document: DataDocument) -> str:
         [name, *(thousands(split.class_counts.get(name)) for split in document.splits)]
         for name in document.data.classes
     ]
-    classes = _table(["class", *(split.split for split in document.splits)], counts)
-    return f"{_table(header, rows, left=(0, 1))}\n\n{classes}"
+    classes = aligned(["class", *(split.split for split in document.splits)], counts)
+    return f"{aligned(header, rows, left=(0, 1))}\n\n{classes}"
 
 
 def artifacts_table(document: ArtifactsDocument) -> str:
@@ -185,7 +186,7 @@ def artifacts_table(document: ArtifactsDocument) -> str:
         for row in document.artifacts
     ]
     total = f"{counted(len(rows), 'object')}, {size(sum(row.bytes for row in document.artifacts))}"
-    return f"{_table(['key', 'verdict', 'size', 'sha256'], rows, left=(0, 1))}\n{total}"
+    return f"{aligned(['key', 'verdict', 'size', 'sha256'], rows, left=(0, 1))}\n{total}"
 
 
 def _class_row(row: ClassScore) -> list[str]:
@@ -227,22 +228,3 @@ def _channel_rows(split: SplitStatistics) -> list[list[str]]:
         [split.split, name, thousands(split.images), shape, *(f"{value:.8f}" for value in row)]
         for name, row in zip(_CHANNELS, values, strict=True)
     ]
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    cells = [list(header), *([_printable(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if index in left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-    rule = "  ".join("-" * width for width in widths)
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _printable(text: str) -> str:
-    # Names come from folders and stores; an escape sequence would reach the terminal.
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -2,12 +2,24 @@
 
 from collections import Counter
 
-from cifar_dist.documents import Evaluation, Score, TrainDocument, TrialRow, TuneDocument
+from cifar_dist.documents import (
+    Evaluation,
+    Overfitting,
+    Score,
+    TrainDocument,
+    TrialRow,
+    TuneDocument,
+)
 from cifar_dist.report.attempts import resumptions
+from cifar_dist.report.confirmation import confirmed_sentences
 from cifar_dist.report.evaluation import interval, most_confused, noise
 from cifar_dist.report.formats import counted, decimal, percent, points, thousands
+from cifar_dist.report.savings import savings
 
-_OVERFIT = 0.1  # training this far above validation accuracy is called over-fitting
+_UNSETTLED = (
+    "Warning: the first and the second cannot be told apart by one seed and one validation split; "
+    "to train both again with other seeds, add --confirm 2 --seeds 5 to the sweep's command."
+)
 
 
 def run_verdict(document: TrainDocument) -> list[str]:
@@ -54,9 +66,10 @@ def sweep_verdict(document: TuneDocument) -> list[str]:
         sentences.append(
             f"ASHA pruned {counted(document.pruned, 'trial')}, {document.failed} failed: "
             f"{thousands(cost.epochs_run)} of {thousands(cost.epochs_without_pruning)} epochs "
-            f"were run, {percent(saved, 0)} saved."
+            f"were run, {percent(saved, 0)} saved, and "
+            f"{percent(savings(document).share, 0)} of the training time."
         )
-    return sentences + _lead(document, winner)
+    return [*sentences, *_lead(document, winner), *confirmed_sentences(document)]
 
 
 def described(score: Score) -> str:
@@ -80,7 +93,10 @@ def ranked(document: TuneDocument) -> list[TrialRow]:
 
 def _reached(document: TrainDocument) -> str:
     model = document.job.get("recipe", {}).get("model", {}).get("name", "The model")
-    name = f"{model} ({thousands(document.parameters)} parameters)"
+    name = (
+        f"{model} ({thousands(document.parameters)} parameters), trained on "
+        f"{counted(document.data.train_images, 'image')} of {document.data.source},"
+    )
     if document.test:
         return f"{name} classifies {described(document.test.score)} correctly."
     if document.validation:
@@ -99,8 +115,17 @@ def _kept(document: TrainDocument) -> str:
     )
     gap = best.train_accuracy - best.validation_accuracy
     side = "above" if gap >= 0 else "below"
-    over = ", a sign of over-fitting" if gap > _OVERFIT else ""
-    return f"{text}; training accuracy lies {points(abs(gap))} {side} validation{over}."
+    judged = _judged(document.overfitting) if document.overfitting else ""
+    return f"{text}; training accuracy lies {points(abs(gap))} {side} validation{judged}."
+
+
+def _judged(found: Overfitting) -> str:
+    gap = f"{points(abs(found.final_gap))} {'above' if found.final_gap >= 0 else 'below'} it"
+    return {
+        "kept": ", a sign of over-fitting",
+        "later": f"; training went on to over-fit and ended {gap}",
+        "none": ", no sign of over-fitting",
+    }[found.verdict]
 
 
 def _hardest(test: Evaluation) -> list[str]:
@@ -109,7 +134,18 @@ def _hardest(test: Evaluation) -> list[str]:
     index = min(range(len(test.per_class)), key=lambda i: test.per_class[i].recall)
     row, other = test.per_class[index], most_confused(test, index)
     taken = f", most often taken for {other[0]} ({counted(other[1], 'image')})" if other else ""
-    return [f"The hardest class is {row.name}: {percent(row.recall, 1)} recognized{taken}."]
+    return [
+        f"The hardest class is {row.name}: {percent(row.recall, 1)} recognized{taken}"
+        f"{_most_frequent(test, row.name)}."
+    ]
+
+
+def _most_frequent(test: Evaluation, hardest: str) -> str:
+    if not test.confused or test.confused[0].true == hardest:
+        return ""
+    pair = test.confused[0]
+    images = counted(pair.images, "image")
+    return f"; the most frequent mistake is {pair.true} taken for {pair.predicted} ({images})"
 
 
 def _tested(document: TuneDocument) -> str:
@@ -125,8 +161,14 @@ def _lead(document: TuneDocument, winner: TrialRow) -> list[str]:
     if not images or first is None or second is None:
         return []
     width = noise(first, second, images)
-    verdict = "inside" if first - second <= width else "outside"
-    return [
-        f"Its lead over trial {rivals[0].trial} is {points(first - second)}, {verdict} the noise "
-        f"of {thousands(images)} validation images (± {points(width)})."
-    ]
+    is_inside = first - second <= width
+    sentence = (
+        f"Its lead over trial {rivals[0].trial} is {points(first - second)}, "
+        f"{'inside' if is_inside else 'outside'} the noise of {thousands(images)} validation "
+        f"images (± {points(width)})"
+    )
+    if document.confirmed is not None:
+        return [f"{sentence}."]
+    if is_inside:
+        return [f"{sentence}.", _UNSETTLED]
+    return [f"{sentence}; what other seeds would add to it was not measured."]

@@ -20,6 +20,9 @@ from cifar_dist.store.disk import TEMPORARY, reported
 
 log = logging.getLogger(__name__)
 
+Note = tuple[str, Callable[[], bytes]]
+"""A small object's name below its run, and its bytes as another thread's work."""
+
 
 class Snapshot(Protocol):
     """What is to be kept, in memory that nobody else writes to."""

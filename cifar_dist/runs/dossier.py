@@ -67,16 +67,24 @@ class Dossier:
 
     def write_report(self, folder: Path) -> str:
         """Store a folder as the newest report; gives its prefix."""
-        number = len(self.store.folders(self.key("report"))) + 1
-        target = self.key(f"report/{number:06d}")
-        Manifest(target, upload_folder(self.store, folder, target)).write(self.store)
-        return target
+        return self.write_folder("report", folder)
 
     def report(self) -> Manifest | None:
         """Give the newest complete report."""
-        for name in reversed(self.store.folders(self.key("report"))):
+        return self.folder("report")
+
+    def write_folder(self, kind: str, folder: Path) -> str:
+        """Store a local folder as the newest of its kind; gives its prefix."""
+        number = len(self.store.folders(self.key(kind))) + 1
+        target = self.key(f"{kind}/{number:06d}")
+        Manifest(target, upload_folder(self.store, folder, target)).write(self.store)
+        return target
+
+    def folder(self, kind: str) -> Manifest | None:
+        """Give the newest complete folder of a kind. Raises DamagedError."""
+        for name in reversed(self.store.folders(self.key(kind))):
             try:
-                return read_manifest(self.store, self.key(f"report/{name}/{NAME}"))
+                return read_manifest(self.store, self.key(f"{kind}/{name}/{NAME}"))
             except MissingError:
                 continue
         return None

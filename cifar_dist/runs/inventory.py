@@ -98,6 +98,21 @@ def fetch(store: Store, name: str, folder: Path, which: str = BEST) -> list[Arti
             return _install(Path(staged), folder)
 
 
+def fetch_report(store: Store, name: str, folder: Path) -> list[ArtifactRow]:
+    """Copy the newest report of a run or sweep, verified; refuses and names rows as `fetch`."""
+    found = locate(store, name)
+    report = found.report()
+    if report is None:
+        raise RefusedError(
+            f"{found.prefix} has no report yet; go on with `cifar-dist resume {name}`"
+        )
+    with reported(str(folder)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged:
+            report.download(store, Path(staged))
+            return _install(Path(staged), folder)
+
+
 def copy_verified(folder: Path, name: str, target: Path) -> None:
     """Copy one file of a checkpoint that `fetch` brought, verified by the manifest beside it."""
     if not (folder / NAME).is_file():

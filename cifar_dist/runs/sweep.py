@@ -1,5 +1,6 @@
 """A sweep in a store: what it was asked for, at first and by each extension, and its results."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +76,15 @@ class Sweep(Dossier):
         """Mark the end of what was asked for; gives the stored result, the first one's."""
         return self.record(_result(extension), result)
 
+    @property
+    def confirmed(self) -> dict[str, Any] | None:
+        """What the newest result's best trials came to with further seeds; None before."""
+        return self._newest_confirmation()[1]
+
+    def confirm(self, confirmation: dict[str, Any]) -> dict[str, Any]:
+        """Keep another confirmation of the newest result; gives the stored one."""
+        return self.record(self._newest_confirmation()[0], confirmation)
+
     def trial(self, number: int) -> Run:
         """Give the run of a trial."""
         return Run(self.store, self.key(f"trials/{number:06d}"))
@@ -82,6 +92,16 @@ class Sweep(Dossier):
     def events(self) -> Iterator[dict[str, Any]]:
         """Read all events in the order they were told. Raises DamagedError."""
         return events(self.store, stretches(self.store, self.prefix))
+
+    def _newest_confirmation(self) -> tuple[str, dict[str, Any] | None]:
+        """Give it, and the name of the one that would follow."""
+        folder, newest = f"confirmations/{self._newest_extension()[0]:06d}", None
+        for number in itertools.count(1):
+            name = f"{folder}/{number:06d}.json"
+            if (found := self.recorded(name)) is None:
+                break
+            newest = found
+        return name, newest
 
     def _newest_extension(self) -> tuple[int, dict[str, Any] | None]:
         # By reading, as a listing may miss the newest.

@@ -22,6 +22,15 @@ from cifar_dist.store.settings import SINGLE_WRITER_VARIABLE
 _PART_BYTES = 8 << 20  # files up to this size are one request, larger ones parts of it
 _DELETE_BATCH = 1000  # S3's limit for one request
 _UPLOADS = 3
+_TYPES = {  # what a browser that follows a link to an object shows, rather than saves
+    ".csv": "text/csv; charset=utf-8",
+    ".gif": "image/gif",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+    ".yaml": "text/plain; charset=utf-8",
+}
 
 
 class S3Store(Store):
@@ -133,8 +142,12 @@ class S3Store(Store):
     def _name(self, key: str) -> str:
         return self._root + checked(key)
 
+    def _object(self, key: str) -> dict[str, str]:
+        kind = _TYPES.get(Path(key).suffix, "application/octet-stream")
+        return {"Key": self._name(key), "ContentType": kind}
+
     def _put(self, key: str, data: bytes) -> None:
-        facts = {"Key": self._name(key), "ChecksumSHA256": _checksum(data)}
+        facts = {**self._object(key), "ChecksumSHA256": _checksum(data)}
         self._bucket.ask("put_object", **facts, Body=data, **self._condition)
 
     def _exists(self, key: str) -> bool:
@@ -178,7 +191,8 @@ class S3Store(Store):
 
     def _upload_parts(self, key: str, parts: Iterator[bytes]) -> Content:
         ask, name = self._bucket.ask, {"Key": self._name(key)}
-        started = ask("create_multipart_upload", **name, ChecksumAlgorithm="SHA256")
+        facts = {**self._object(key), "ChecksumAlgorithm": "SHA256"}
+        started = ask("create_multipart_upload", **facts)
         place = {**name, "UploadId": started["UploadId"]}
         sent: list[dict[str, object]] = []
 
