@@ -110,6 +110,20 @@ def test_a_head_that_is_not_linear_is_never_called_exact() -> None:
         Explainer(Bent(), method="cam")
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.AvgPool2d(8), nn.Flatten()],
+        [nn.Conv2d(3, 10, 1), nn.ReLU(), nn.AvgPool2d(32), nn.Flatten()],
+        [nn.AvgPool2d(16), nn.Flatten(), nn.Linear(12, 10)],
+        [nn.Conv2d(3, 4, 3, 4), nn.MaxPool2d(8), nn.Flatten(), nn.Linear(4, 10)],
+    ],
+)
+def test_a_net_without_a_linear_head_has_no_exact_map(layers: list[nn.Module]) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), *layers)
+    assert Explainer(model).method == "grad_cam"
+
+
 def test_a_misspelled_layer_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'stages'"):
         Explainer(built("resnet18_cam"), "stage")

@@ -11,6 +11,7 @@ import pytest
 from cifar_dist.api.index import index, save_page
 from cifar_dist.documents import IndexDocument, IndexRow
 from cifar_dist.report.index import index_page
+from cifar_dist.report.summaries import index_table
 from cifar_dist.runs import Run
 from cifar_dist.runs.seal import sealed
 from cifar_dist.store import Store, open_store
@@ -43,6 +44,7 @@ def test_runs_and_sweeps_are_listed_with_what_they_came_to(store: Store) -> None
     assert (run.kind, run.state, run.model, run.epochs) == ("run", "finished", "lenet5", 3)
     assert (run.test_accuracy, run.seconds) == (23 / 30, 10.0)
     assert (sweep.kind, sweep.trials, sweep.best_trial, sweep.epochs) == ("sweep", 2, 0, 5)
+    assert "sweep of 2, trial 0 won" in index_table(index(store))
     assert (unfinished.state, unfinished.model, unfinished.report) == ("unfinished", "lenet5", None)
 
 

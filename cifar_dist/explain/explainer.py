@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cifar_dist.data import Images, normalize
 from cifar_dist.errors import ConfigError
@@ -92,9 +93,9 @@ class Explainer:
         if self._weights is not None:
             weights = self._weights[classes]
         else:
-            scores = logits.gather(1, classes[:, None]).sum()
+            chosen = F.one_hot(classes, logits.shape[1]).to(logits.dtype)
             # Not backward(), which would add to the gradients of the parameters.
-            (gradient,) = torch.autograd.grad(scores, features)
+            (gradient,) = torch.autograd.grad(logits, features, chosen)
             weights = gradient.mean((2, 3))
         maps = torch.einsum("nk,nkhw->nhw", weights, features.detach())
         return Seen(_normalized(maps), logits.detach())

@@ -25,28 +25,29 @@ class Head:
 
 def linear_head(calls: Sequence[Call]) -> Head | None:
     """Find the head of a traced model, if the logits are means of weighted maps, and prove it."""
-    leaves = [
-        (index, call)
-        for index, call in enumerate(calls)
-        if not any(True for _ in call.module.children()) and not isinstance(call.module, _PASSING)
-    ]
+    leaves = [(index, call) for index, call in enumerate(calls) if _acts(call.module)]
     leaves.reverse()
     tail = list(takewhile(lambda leaf: _matrix(leaf[1].module) is not None, leaves))
-    if len(tail) == len(leaves) or not _pools_all(leaves[len(tail)][1]):
+    rest = leaves[len(tail) :]
+    if len(rest) < 2 or not _pools_all(rest[0][1]):  # noqa: PLR2004 - pooling needs a map
         return None
-    # A map of each class that is pooled at the very end, or pooling before the class weights.
-    first = leaves[len(tail)] if tail else leaves[1]
-    matrices = [_matrix(call.module) for _, call in (tail or leaves[1:2])]
-    source = calls[first[0] - 1] if first[0] else None
-    if source is None or not source.is_telling:
+    # The class weights come after the pooling, or as a map of each class just before it.
+    weighing = tail or rest[1:2]
+    source = calls[(rest[0] if tail else rest[1])[0] - 1]
+    if not source.is_telling:
         return None
     weights = torch.eye(source.output.shape[1], device=source.output.device)
-    for matrix in reversed(matrices):
+    for _, call in reversed(weighing):
+        matrix = _matrix(call.module)
         if matrix is None or matrix.shape[1] != len(weights):
             return None
         weights = matrix @ weights
     head = Head(source.name, weights)
     return head if _explains(head, source.output, calls[-1].output) else None
+
+
+def _acts(module: nn.Module) -> bool:
+    return not any(True for _ in module.children()) and not isinstance(module, _PASSING)
 
 
 def _matrix(module: nn.Module) -> Tensor | None:

@@ -144,7 +144,7 @@ def index_cells(row: IndexRow) -> dict[str, str]:
     """Write the columns of an index, by name."""
     return {
         "id": row.id,
-        "kind": row.kind if row.trials is None else f"sweep of {row.trials}",
+        "kind": row.kind if row.trials is None else _searched(row),
         "state": row.state,
         "model": row.model or DASH,
         "data": row.data or DASH,
@@ -154,6 +154,11 @@ def index_cells(row: IndexRow) -> dict[str, str]:
         "time": duration(row.seconds),
         "began": row.began.replace("T", " ")[:_MINUTES],
     }
+
+
+def _searched(row: IndexRow) -> str:
+    won = "none won" if row.best_trial is None else f"trial {row.best_trial} won"
+    return f"sweep of {row.trials}, {won}"
 
 
 def _accuracy(score: Score | None) -> float | None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from cifar_dist.documents import TrainDocument
 from cifar_dist.evidence import Film
 from cifar_dist.report.evidence import Evidence
+from cifar_dist.report.explanation import METHODS
 from cifar_dist.report.figures.drawing import INK, photograph
-from cifar_dist.report.figures.galleries import METHODS
 from cifar_dist.report.figures.sheets import brief
 from cifar_dist.report.formats import percent
 from cifar_dist.report.overlays import enlarged, film, overlay

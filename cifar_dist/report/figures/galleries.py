@@ -16,6 +16,7 @@ from cifar_dist.evidence import (
     galleries,
 )
 from cifar_dist.report.evidence import Evidence
+from cifar_dist.report.explanation import METHODS
 from cifar_dist.report.figures.drawing import INK, photograph
 from cifar_dist.report.figures.sheets import brief
 from cifar_dist.report.formats import counted, percent
@@ -29,8 +30,6 @@ _COLUMNS = 4
 _SCALE = 4
 _TILE, _GAP, _TEXT, _BAR = 32 * _SCALE, 14, 38, 46  # pixels
 _DPI = 100
-METHODS = {"cam": "class activation map", "grad_cam": "Grad-CAM"}
-"""How a method is called in a sentence."""
 _TITLES = {
     CORRECT: "Recognized {} images",
     WRONG: "Mistaken {} images",

@@ -32,7 +32,7 @@ def pictures(document: TuneDocument, study: Study) -> Iterator[Picture]:
         error_kw={"ecolor": INK, "capsize": 3, "linewidth": 1.2},
     )
     axes.set_yticks(places, [brief(share.label) for share in shares])
-    axes.invert_yaxis()
+    axes.set_ylim(len(shares) - 0.4, -0.6)
     axes.set_xlim(left=0.0)
     axes.set_xlabel("loss of R² when shuffled (± standard deviation)")
     axes.grid(visible=True, axis="x")

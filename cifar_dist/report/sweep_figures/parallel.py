@@ -72,7 +72,9 @@ def _draw_lines(
 
     lines: dict[str, list[Any]] = {"finished": [], "pruned": [], "failed": [], "best": []}
     colors: list[float] = []
-    for index, trial in enumerate(document.trials):
+    # The best come last: on top of the others.
+    rows = sorted(enumerate(document.trials), key=lambda row: scores[row[0]] or 0.0)
+    for index, trial in rows:
         ends = [column[index] for column in heights]
         settings = [_ABSENT if end is None else end for end in ends[:-1]]
         last = [] if ends[-1] is None else [ends[-1]]
@@ -86,7 +88,7 @@ def _draw_lines(
     kinds: dict[str, dict[str, Any]] = {
         "pruned": {"colors": GRAY, "linestyles": "--", "linewidths": thin, "alpha": faint},
         "failed": {"colors": PURPLE, "linestyles": ":", "linewidths": 1.0, "alpha": 0.8},
-        "finished": {"cmap": _colors(), "linewidths": 1.5, "alpha": 0.9},
+        "finished": {"cmap": _colors(), "linewidths": 2 * thin, "alpha": 0.9},
         "best": {"colors": ORANGE, "linewidths": 3.0},
     }
     for order, (kind, style) in enumerate(kinds.items()):
