@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cifar_dist import seeds
 from cifar_dist.data import Dataset, Images
 from cifar_dist.documents import EpochRecord
-from cifar_dist.errors import DamagedError
+from cifar_dist.errors import ConfigError, DamagedError
 from cifar_dist.evidence import Film
 from cifar_dist.explain import Explainer
 from cifar_dist.runs import Run
@@ -33,6 +33,7 @@ class Camera:
 
     def __init__(self, dataset: Dataset, seed: int, epochs: int) -> None:
         self._images, self._indices = _cast(dataset, seed)
+        self._is_blind = False
         self.epochs = {1 + round(n * (epochs - 1) / (_FRAMES - 1)) for n in range(_FRAMES)}
 
     def frame(
@@ -40,11 +41,12 @@ class Camera:
     ) -> tuple[str, Callable[[], bytes]] | None:
         """Give an epoch's frame: its name below the run, and its bytes as another thread's work.
 
-        Training is not disturbed: no random number is drawn and no gradient is left.
+        Training is not disturbed: no random number is drawn and no gradient is left. A model
+        without a layer to map has no frames.
         """
-        if record.epoch not in self.epochs or not len(self._indices):
+        explainer = self._explainer(model) if record.epoch in self.epochs else None
+        if explainer is None:
             return None
-        explainer = Explainer(model)
         maps, logits = explainer(self._images.pixels, self._images.labels)
         confidences, predicted = logits.double().softmax(1).max(1)
         document = {
@@ -59,6 +61,16 @@ class Camera:
             "maps": _encoded(maps),
         }
         return f"film/{attempt:06d}-{record.epoch:06d}.json", lambda: sealed(document)
+
+    def _explainer(self, model: nn.Module) -> Explainer | None:
+        if self._is_blind or not len(self._indices):
+            return None
+        try:
+            return Explainer(model)
+        except ConfigError as error:
+            log.warning("no film is taken reason=%s", error)
+            self._is_blind = True
+            return None
 
 
 def read_film(run: Run, dataset: Dataset, seed: int) -> Film | None:

@@ -108,7 +108,7 @@ def _artifacts(run: Run, job: Job, result: Result) -> dict[str, str]:
         artifacts |= {"checkpoint": best.folder, "weights": f"{best.folder}/{WEIGHTS}"}
     if job.tensorboard != "off" and result.history:
         artifacts["tensorboard"] = run.key("tensorboard")
-    if result.test is not None:
+    if result.validation or result.test:
         artifacts["evidence"] = run.key(EVIDENCE)
     return artifacts
 

@@ -1,8 +1,10 @@
 """A wrong value as one sentence: field, value, rule and the nearest valid name."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 _SHOWN = 60  # characters of a wrong value that are repeated to the user
@@ -24,6 +26,11 @@ def shown(value: object) -> str:
     """Repeat a value safely: short, on one line, without control characters."""
     text = ascii(value) if isinstance(value, str) else ascii(repr(value))[1:-1]
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def legible(path: PurePath) -> str:
+    """Write a path as text that any document can hold, whatever bytes it is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def sentences(

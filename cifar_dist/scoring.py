@@ -1,5 +1,7 @@
 """What chosen weights come to: every image predicted once, evaluated, and kept as evidence."""
 
+import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 
 from cifar_dist.data import Dataset, Images
 from cifar_dist.documents import Evaluation, Split
+from cifar_dist.errors import ConfigError
 from cifar_dist.evidence import (
     ActivationMaps,
     Predictions,
@@ -22,17 +25,33 @@ from cifar_dist.runs import Run
 from cifar_dist.store.disk import scratch
 from cifar_dist.world import World
 
+log = logging.getLogger(__name__)
 EVIDENCE = "evidence"
 """The folders of a run that hold it, one for each time that it was evaluated."""
 _PREDICTIONS = "predictions.npz"
 _MAPS = "maps.npz"
 
 
+def _unfenced() -> None:
+    pass
+
+
+class Asked(NamedTuple):
+    """How a model is evaluated and kept."""
+
+    seed: int
+    """Draws the images that a report shows."""
+    test: bool = True
+    """Whether the test split is read."""
+    check_fence: Callable[[], None] = _unfenced
+    """Raises RefusedError, at the chief alone, where another process goes on with the run."""
+
+
 class Scores(NamedTuple):
     """The evaluations of one model."""
 
     validation: Evaluation | None
-    test: Evaluation
+    test: Evaluation | None
 
 
 class Kept(NamedTuple):
@@ -43,16 +62,28 @@ class Kept(NamedTuple):
     """Of the test images that its report shows, each of its predicted class."""
 
 
-def score(run: Run, model: nn.Module, dataset: Dataset, seed: int, world: World) -> Scores:
-    """Evaluate a run's chosen weights on both splits; every rank calls this, the chief keeps it."""
-    validation = None
+def score(run: Run, model: nn.Module, dataset: Dataset, asked: Asked, world: World) -> Scores:
+    """Evaluate a run's chosen weights; every rank calls this, the chief keeps it.
+
+    Raises RefusedError when fenced.
+    """
+    validation = test = None
     if dataset.validation is not None:
         validation = predict(model, dataset.validation, "validation", world)
-    test = predict(model, dataset.test, "test", world)
-    world.by_chief(lambda: _keep(run, model, dataset.test, seed, [validation, test]))
-    classes = dataset.classes
-    checked = None if validation is None else evaluated(validation, classes, validation)
-    return Scores(checked, evaluated(test, classes, validation))
+    if asked.test:
+        test = predict(model, dataset.test, "test", world)
+
+    def keep() -> None:
+        maps = None if test is None else _maps(model, dataset.test, test, asked.seed)
+        asked.check_fence()
+        _keep(run, [part for part in (validation, test) if part is not None], maps)
+
+    world.by_chief(keep)
+    found = (
+        None if part is None else evaluated(part, dataset.classes, validation)
+        for part in (validation, test)
+    )
+    return Scores(*found)
 
 
 def kept(run: Run) -> Kept:
@@ -63,17 +94,27 @@ def kept(run: Run) -> Kept:
     with scratch() as folder:
         manifest.download(run.store, folder)
         predictions = load_predictions(folder / _PREDICTIONS)
-        return Kept(predictions, ActivationMaps.load(folder / _MAPS))
+        maps = ActivationMaps.load(folder / _MAPS) if _MAPS in manifest.files else None
+        return Kept(predictions, maps)
 
 
-def _keep(
-    run: Run, model: nn.Module, images: Images, seed: int, found: list[Predictions | None]
-) -> None:
-    *_, test = predictions = [part for part in found if part is not None]
-    chosen = shown(galleries(test, seed))
-    targets = torch.from_numpy(test.predicted[chosen])
-    maps = activation_maps(model, images, torch.from_numpy(chosen), targets)
+def _maps(
+    model: nn.Module, images: Images, predictions: Predictions, seed: int
+) -> ActivationMaps | None:
+    chosen = shown(galleries(predictions, seed))
+    targets = torch.from_numpy(predictions.predicted[chosen])
+    try:
+        return activation_maps(model, images, torch.from_numpy(chosen), targets)
+    except ConfigError as error:
+        log.warning("no maps are kept reason=%s", error)
+        return None
+
+
+def _keep(run: Run, predictions: list[Predictions], maps: ActivationMaps | None) -> None:
+    if not predictions:
+        return
     with scratch() as folder:
         save_predictions(folder / _PREDICTIONS, predictions)
-        maps.save(folder / _MAPS)
+        if maps is not None:
+            maps.save(folder / _MAPS)
         run.write_folder(EVIDENCE, folder)

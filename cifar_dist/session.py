@@ -15,13 +15,7 @@ from cifar_dist.config import Job
 from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
 from cifar_dist.device import device_for, device_name
-from cifar_dist.documents import (
-    Document,
-    EpochRecord,
-    Evaluation,
-    StorageCost,
-    best_epoch,
-)
+from cifar_dist.documents import Document, EpochRecord, Evaluation, StorageCost, best_epoch
 from cifar_dist.errors import CifarDistError, DamagedError, RunError
 from cifar_dist.events import event_files
 from cifar_dist.film import Camera
@@ -33,7 +27,7 @@ from cifar_dist.probe import agreed_precision
 from cifar_dist.runs import BackgroundCommitter, Manifest, Run
 from cifar_dist.runs.committer import Note
 from cifar_dist.runs.run import BEST
-from cifar_dist.scoring import Scores, score
+from cifar_dist.scoring import Asked, Scores, score
 from cifar_dist.store.disk import scratch
 from cifar_dist.world import World
 
@@ -164,12 +158,14 @@ class Session:
         agreed: StorageCost = self._world.agree(mine)
         return agreed
 
-    def score_best(self) -> Scores:
-        """Evaluate the best epoch's committed weights on the validation and the test split."""
+    def score_best(self, with_test: bool) -> Scores:
+        """Evaluate the best epoch's committed weights, and keep that unless fenced."""
         if best_epoch(self.learner.history) != self.learner.epoch:
             self._load_best()
         learner = self.learner
-        return score(self._run, learner.model, self._dataset, learner.recipe.seed, self._world)
+        # Only the chief has an attempt, and it alone keeps anything.
+        asked = Asked(learner.recipe.seed, with_test, lambda: self._attempt.check_fence())
+        return score(self._run, learner.model, self._dataset, asked, self._world)
 
     def _note(self, record: EpochRecord) -> None:
         if self._committer is None:
@@ -263,7 +259,7 @@ def train_session(job: Job, run: Run, world: World, observer: Observer) -> Resul
     )
     if state != "finished":
         return result
-    return result.model_copy(update=session.score_best()._asdict())
+    return result.model_copy(update=session.score_best(job.test)._asdict())
 
 
 def follow(session: Session, observer: Observer) -> State:

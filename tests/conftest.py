@@ -54,9 +54,12 @@ def dataset_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    # Tiny tensors gain nothing from threads, and on a busy machine each step waits for them.
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    # Tiny tensors gain nothing from threads, and on a busy machine each step waits for them. What
+    # trains or evaluates in this process takes all of its CPUs, and gives none back.
+    torch.set_num_threads(1)
+    yield
     torch.set_num_threads(1)
 
 

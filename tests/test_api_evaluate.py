@@ -15,7 +15,6 @@ from cifar_dist.errors import ConfigError, DataError
 from cifar_dist.evidence import Predictions
 from cifar_dist.outcome import start_run
 from cifar_dist.report.evaluation_text import evaluate_text
-from cifar_dist.runs import Sweep
 from cifar_dist.scoring import kept
 from cifar_dist.session import Result, train_session
 from cifar_dist.store import open_store
@@ -176,15 +175,6 @@ def test_a_sweeps_winner_is_scored_and_kept_as_its_run_would_be(
     after = kept(trained.run)
     for split, predictions in before.predictions.items():
         assert np.array_equal(after.predictions[split].logits, predictions.logits)
-
-
-def test_a_sweep_whose_winner_was_retrained_is_evaluated_by_that_run(trained: Trained) -> None:
-    sweep = Sweep(trained.run.store, "sweeps/tiny-0a1b2c3d")
-    sweep.create({"schema": "cifar-dist/sweep/1"})
-    sweep.finish({"winner_run": trained.run.prefix})
-    found = Evaluator(sweep.name, trained.store, Asked())()
-    assert found.weights == sweep.name
-    assert found.score == trained.evaluator()().score
 
 
 def test_evidence_and_a_later_evaluation_are_one(trained: Trained) -> None:

@@ -9,7 +9,7 @@ from cifar_dist.api.evidence import gather
 from cifar_dist.config import Job
 from cifar_dist.data import Dataset
 from cifar_dist.runs import Run
-from cifar_dist.scoring import EVIDENCE, score
+from cifar_dist.scoring import EVIDENCE, Asked, score
 from cifar_dist.store import open_store
 from cifar_dist.world import World
 from tests.tiny import make_learner
@@ -21,7 +21,7 @@ def run(tiny_job: Job) -> Run:
 
 
 def test_all_that_a_report_shows_is_gathered(run: Run, tiny_job: Job, tiny_data: Dataset) -> None:
-    score(run, make_learner().model, tiny_data, 0, World())
+    score(run, make_learner().model, tiny_data, Asked(0), World())
     found = gather(run, tiny_job, tiny_data)
     assert tiny_data.validation is not None
     for split, images in (("validation", tiny_data.validation), ("test", tiny_data.test)):
@@ -45,13 +45,27 @@ def test_an_older_run_goes_without_what_it_lacks(
     assert set(found.images) == {"train", "validation", "test"}
 
 
+def test_what_fails_unforeseen_is_left_out_alone(
+    run: Run, tiny_job: Job, tiny_data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    for name in ("kept", "read_film", "augmentation_sheet", "describe", "statistics", "schedule"):
+        monkeypatch.setattr(f"cifar_dist.api.evidence.{name}", failing)
+    found = gather(run, tiny_job, tiny_data)
+    assert found.model is found.maps is found.film is found.augmented is None
+    assert (found.predictions, found.statistics, found.schedule) == ({}, (), ())
+    assert set(found.images) == set(found.labels) == {"train", "validation", "test"}
+
+
 def test_what_is_damaged_is_left_out_and_told(
     run: Run,
     tiny_job: Job,
     tiny_data: Dataset,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    score(run, make_learner().model, tiny_data, 0, World())
+    score(run, make_learner().model, tiny_data, Asked(0), World())
     path = Path(tiny_job.store, run.key(f"{EVIDENCE}/000001/maps.npz"))
     path.write_bytes(b"damaged")
     found = gather(run, tiny_job, tiny_data)

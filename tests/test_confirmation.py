@@ -8,15 +8,20 @@ import pytest
 from cifar_dist.api import tune
 from cifar_dist.api.confirm import check_confirmation, confirm_sweep
 from cifar_dist.api.notebook import follower
+from cifar_dist.api.run import run_job
 from cifar_dist.api.sweep import run_sweep
+from cifar_dist.cli.terminal import Terminal
 from cifar_dist.cluster.tune import Trials
-from cifar_dist.config import Job
+from cifar_dist.config import Job, patched
 from cifar_dist.documents import Confirmation, Score, TrainDocument, TuneDocument
 from cifar_dist.errors import ConfigError, InterruptedRunError
+from cifar_dist.outcome import start_run
 from cifar_dist.report.confirmation import confirmation, confirmed_sentences
 from cifar_dist.report.results import sweep_results
-from cifar_dist.runs import Sweep, list_runs
+from cifar_dist.runs import Run, Sweep, list_runs
+from cifar_dist.scoring import kept
 from cifar_dist.search import Space
+from cifar_dist.session import recipe_data
 from cifar_dist.store import open_store
 from tests.result_documents import run_document, sweep_document, trial
 from tests.tiny import make_job
@@ -126,6 +131,7 @@ def test_the_best_are_trained_again_under_the_sweeps_name_with_seeds_it_did_not_
         (seed, lr) for seed in (1, 2) for lr in (0.05, space.job.recipe.optimizer.options["lr"])
     ]
     assert {job.title for job in trained} == {f"{swept.sweep}-confirm"}
+    assert not any(job.test for job in trained)
     assert found.trials[0].accuracies == [pytest.approx(0.41), pytest.approx(0.42)]
 
 
@@ -176,8 +182,24 @@ def test_a_confirmed_configuration_is_an_ordinary_run_that_can_be_found(
     assert document.confirmed is not None
     runs = document.confirmed.trials[0].runs
     assert len(set(runs)) == 2
-    found = [row.id for row in list_runs(open_store(space.job.store))]
+    store = open_store(space.job.store)
+    found = [row.id for row in list_runs(store)]
     assert set(runs) < set(found)
+    result = Run(store, f"runs/{runs[0]}").finished
+    assert result is not None and result["test"] is None
+    assert set(kept(Run(store, f"runs/{runs[0]}")).predictions) == {"validation"}
+
+
+def test_an_ordinary_run_of_the_same_name_says_that_it_left_the_test_split_out(
+    space: Space, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run_document(test=None).model_dump(mode="json")
+    job = space.job
+    start_run(open_store(job.store), job, recipe_data(job).facts(), again=False, resume=False)
+    monkeypatch.setattr(Run, "finished", result)
+    for test, said_so in ((True, True), (False, False)):
+        run_job(patched(job, {"test": test}), Terminal())
+        assert ("it left the test split out" in capsys.readouterr().err) == said_so
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """`explain` writes what it saw into a new folder, and says what it predicted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from cifar_dist.api.explain import Asked, Explanation
 from cifar_dist.data import Dataset
 from cifar_dist.store import open_store
 from tests.commands import Program, document, listed
@@ -28,6 +30,7 @@ def test_by_itself_it_draws_the_galleries_of_the_validation_split(
     kept: Path, program: Program, tiny_data: Dataset
 ) -> None:
     ended = program("explain", RUN, "--json")
+    assert ended.err == ""
     found = document("explain", ended.out)
     assert listed(kept) == sorted(found["files"]) == GALLERIES
     assert (found["split"], found["layer"], found["method"]) == (
@@ -47,6 +50,7 @@ def test_by_itself_it_draws_the_galleries_of_the_validation_split(
 def test_images_of_a_split_are_named_by_their_numbers(kept: Path, program: Program) -> None:
     line = ("--split", "test", "--index", "7", "--index", "0", "--index", "7", "--class", "cat")
     ended = program("explain", RUN, *line, "--json")
+    assert ended.err.startswith("this reads the test split again")
     found = document("explain", ended.out)
     assert listed(kept) == ["test-00000.png", "test-00007.png"]
     assert [(row["image"], row["target"]) for row in found["images"]] == [
@@ -88,6 +92,13 @@ def test_what_cannot_be_explained_is_said_in_a_sentence(
     assert ended.code == 2
     assert complaint in ended.err
     assert not kept.exists()
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "runs/x"])
+def test_its_own_folder_lies_where_one_stands(name: str) -> None:
+    explanation = Explanation("speednet", "artifacts", Asked())
+    explanation._origin = replace(explanation._origin, name=name)
+    assert explanation.folder == Path("x-explained")
 
 
 def test_nothing_is_overwritten(kept: Path, program: Program) -> None:

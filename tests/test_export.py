@@ -22,6 +22,7 @@ from cifar_dist.dataset.arrays import CLASSES
 from cifar_dist.documents import ExportDocument
 from cifar_dist.errors import ConfigError, RefusedError, RunError
 from cifar_dist.report.model_card import plain
+from cifar_dist.runs import fetch
 from cifar_dist.store import Store, open_store
 from tests.commands import Program, document, listed
 from tests.kept_runs import keep_run, keep_sweep
@@ -164,6 +165,25 @@ def test_a_card_states_data_split_seed_accuracy_and_interval(found: Origin, tmp_
         assert fact in body
 
 
+@pytest.mark.parametrize("names", [[*CLASSES], ["cat", "dog", "ship"]])
+def test_a_card_speaks_of_cifar_10_only_if_the_classes_are_its_own(
+    names: list[str], found: Origin, tmp_path: Path
+) -> None:
+    export(replace(found, data=facts(names)), "torch", tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text()
+    for words in (" cifar-10, ", "type: cifar10", "CIFAR-10's own page"):
+        assert (words in text) == (names == [*CLASSES])
+
+
+def test_the_folder_where_one_stands_is_exported_into_a_folder_in_it(
+    store: Store, program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(store, RUN, folder / "copy")
+    monkeypatch.chdir(folder / "copy")
+    assert program("artifacts", "export", ".").code == 0
+    assert (folder / "copy" / "copy-safetensors" / "model.safetensors").is_file()
+
+
 def test_a_name_is_text_in_a_card(store: Store, tmp_path: Path) -> None:
     name = "b-00000000"
     classes = [HOSTILE, *CLASSES[1:]]
@@ -185,8 +205,6 @@ def test_a_sweeps_winner_and_packaged_weights_are_origins_too(store: Store) -> N
 
 
 def test_a_fetched_folder_is_an_origin(store: Store, tmp_path: Path) -> None:
-    from cifar_dist.runs import fetch
-
     fetch(store, RUN, tmp_path / "copy")
     assert origin(str(tmp_path / "copy"), "elsewhere").name == RUN
     (tmp_path / "copy" / "result.json").unlink()

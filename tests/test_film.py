@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cifar_dist.config import Job, patched
 from cifar_dist.data import Dataset
@@ -119,6 +120,15 @@ def test_a_frame_that_is_damaged_or_of_other_images_is_left_out(
 
 def test_a_run_without_frames_has_no_film(tiny_data: Dataset, run: Run) -> None:
     assert read_film(run, tiny_data, 0) is None
+
+
+def test_a_model_without_a_map_has_no_film_and_says_so_once(
+    tiny_data: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera = Camera(tiny_data, 0, 3)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
+    assert all(camera.frame(1, a_record(epoch), model) is None for epoch in (1, 2, 3))
+    assert caplog.text.count("no film is taken") == 1
 
 
 def test_without_a_validation_split_training_images_are_filmed(

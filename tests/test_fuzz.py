@@ -13,8 +13,8 @@ from tests.mutations import TOKENS, mutated, originals
 _ROUNDS, _CASES = 20, 50
 _HANG_SECONDS = 20
 _PATHS = [
-    "name", "store", "tensorboard", "recipe", "recipe.epochs", "recipe.augmentation.0.name",
-    "recipe.augmentation", "recipe.optimizer", "recipe.optimizer.lr", "recipe.model.name",
+    "name", "store", "tensorboard", "test", "recipe", "recipe.epochs", "recipe.augmentation",
+    "recipe.augmentation.0.name", "recipe.optimizer", "recipe.optimizer.lr", "recipe.model.name",
     "recipe.seed", "placement.workers", "placement", "recipe.schedule.name", "recipe..x", "recipe.",
 ]  # fmt: skip
 

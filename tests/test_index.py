@@ -80,6 +80,17 @@ def test_what_is_damaged_is_shown_and_stops_nothing(store: Store, tmp_path: Path
     assert "Damaged" in index_page(index(store), tmp_path, tmp_path / "the store")
 
 
+def test_what_is_not_the_programs_is_passed_over_and_what_is_odd_is_damaged(store: Store) -> None:
+    store.write("runs/notes.txt", b"mine")
+    store.write("sweeps/s-00000001", b"no folder")
+    job = make_job().model_dump(mode="json")
+    job["recipe"]["model"]["name"] = ["no", "name"]
+    Run(store, "runs/o-00000000").create({"job": job})
+    found = rows(store)
+    assert set(found) == {"a-00000000", "s-00000000", "u-00000000", "o-00000000"}
+    assert found["o-00000000"].state == "damaged"
+
+
 def test_a_run_that_failed_says_so(store: Store) -> None:
     keep_run(store, "f-00000000", state="failed")
     assert rows(store)["f-00000000"].state == "failed"

@@ -1,5 +1,6 @@
 """What a store holds is listed, judged and copied by what its manifests record."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,16 @@ def test_a_sweeps_winner_is_fetched_once_there_is_one(filled: Store, tmp_path: P
     fetch(filled, SWEEP, tmp_path / "copy")
     assert (tmp_path / "copy" / "sweep.json").exists()
     assert (tmp_path / "copy" / "state.pt").read_bytes() == b"state 1"
+
+
+def test_a_winner_that_was_retrained_is_fetched_with_its_own_documents(
+    filled: Store, tmp_path: Path
+) -> None:
+    Sweep(filled, f"sweeps/{SWEEP}").finish({"winner_run": f"runs/{RUN}"})
+    rows = fetch(filled, SWEEP, tmp_path / "copy")
+    names = ["winner/result.json", "winner/run.json"]
+    assert [row.key for row in rows if row.key.startswith("winner/")] == names
+    assert json.loads((tmp_path / "copy" / "winner" / "run.json").read_text())["job"]
 
 
 def test_fetching_twice_is_fine_and_nothing_else_is_overwritten(

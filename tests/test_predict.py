@@ -130,6 +130,21 @@ def test_the_packaged_model_is_what_predicts_by_default(program: Program, folder
     assert (again.code, again.out) == (5, "")
 
 
+def test_a_file_name_that_is_not_utf_8_is_shown_with_what_stands_for_its_bytes(
+    program: Program, folder: Path
+) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    (folder / f"{name}.png").write_bytes(picture())
+    (folder / name).mkdir()
+    ended = program("predict", f"{name}.png", name, "--json", "--cam", name)
+    shown = document("predict", ended.out)
+    assert shown["images"][0]["path"] == "caf\ufffd.png"
+    assert shown["images"][0]["cam"] == "caf\ufffd/1-caf\ufffd.png"
+    assert shown["skipped"][0]["path"] == "caf\ufffd"
+    ended = program("explain", "speednet", f"{name}.png", "--json", "--output", f"{name} seen")
+    assert document("explain", ended.out)["files"] == ["1-caf\ufffd.png"]
+
+
 def test_nothing_readable_is_bad_input(program: Program, folder: Path) -> None:
     (folder / "b.png").write_text("no image")
     ended = program("predict", "b.png", "c.png", "--cam", "seen")

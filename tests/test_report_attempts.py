@@ -63,6 +63,14 @@ def test_every_report_tells_of_attempts_and_of_storage(written: Any) -> None:
 
 
 @pytest.mark.parametrize("written", [run_results, run_page])
+def test_the_time_of_all_attempts_is_no_share_of_the_last_ones(written: Any) -> None:
+    resumed = run_document(attempts=lives((2, None), (1, 120)), total_seconds=5.0)
+    text = flat(written(resumed))
+    assert "of the last attempt" in text
+    assert "of the total" not in text and "7.5 s of 5 s" not in text
+
+
+@pytest.mark.parametrize("written", [run_results, run_page])
 def test_a_run_that_was_never_resumed_says_nothing_of_it(written: Any) -> None:
     text = flat(written(run_document(attempts=lives((1, None)))))
     assert "resumed" not in text

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cifar_dist.documents import TrainDocument
 from cifar_dist.report.files import write_run
 from cifar_dist.report.overfitting import overfitting
 from tests.browsers import Visit, chromium
@@ -111,7 +112,7 @@ def test_a_cell_of_the_confusion_matrix_shows_its_images(browser: Any, report: P
     with visit(browser, report) as page:
         cell = page.locator(f"td[data-cell='{CAT}-{CAT ^ 1}'] button")
         label = cell.get_attribute("aria-label")
-        assert label.startswith("cat taken for bird: ")
+        assert label.startswith("\u2068cat\u2069 taken for \u2068bird\u2069: ")
         cell.click()
         dialog = page.locator("dialog[open]")
         assert dialog.locator("h3").inner_text() == label
@@ -132,7 +133,7 @@ def test_a_keyboard_opens_and_closes_a_cell(browser: Any, report: Path) -> None:
         page.keyboard.press("Escape")
         assert page.locator("dialog[open]").count() == 0
         label = page.evaluate("document.activeElement.getAttribute('aria-label')")
-        assert label.startswith("dog taken for deer")
+        assert label.startswith("\u2068dog\u2069 taken for \u2068deer\u2069")
 
 
 def test_a_curve_tells_the_values_under_the_pointer(browser: Any, report: Path) -> None:
@@ -157,16 +158,28 @@ def test_without_scripts_a_page_still_shows_everything(browser: Any, report: Pat
         assert page.locator(".scripted").is_hidden()
 
 
+def hardest_class(document: TrainDocument) -> int:
+    assert document.test is not None
+    recalls = [row.recall for row in document.test.per_class]
+    return recalls.index(min(recalls))
+
+
 def test_hostile_names_are_shown_as_they_are(browser: Any, tmp_path: Path) -> None:
     job = {"recipe": {"model": {"name": HOSTILE[1]}, "seed": HOSTILE[0], "note": HOSTILE[2]}}
     names = [*HOSTILE, *NAMES[len(HOSTILE) :]]
+    hardest = hardest_class(evidenced_run(rich_evidence(names), names=names))
+    names[2], names[hardest] = names[hardest], names[2]
     evidence = rich_evidence(names)
     document = evidenced_run(evidence, names=names, run=HOSTILE[0], store=HOSTILE[1], job=job)
-    path = write_run(document, tmp_path, evidence)["index.html"]
+    written = write_run(document, tmp_path, evidence)
+    assert "The hardest class is ?gnp.exe: " in written["results.txt"].read_text("utf-8")
+    path = written["index.html"]
     with visit(browser, path) as page:
         assert page.locator("h1").inner_text() == HOSTILE[0]
         assert page.locator("#classes tbody th").all_inner_texts() == names
         page.locator("td[data-cell='1-0'] button").click()
         title = page.locator("dialog h3").inner_text()
-        assert title.startswith(f"{HOSTILE[1]} taken for {HOSTILE[0]}: ")
+        assert title.startswith(f"\u2068{names[1]}\u2069 taken for \u2068{names[0]}\u2069: ")
+        verdict = page.locator(".verdict").text_content()
+        assert f"The hardest class is \u2068{HOSTILE[2]}\u2069: " in verdict
         assert page.evaluate("document.querySelectorAll('img[onerror], h1 script').length") == 0

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib import rc_context, rcParams
 from PIL import Image
 
 from cifar_dist.documents import SplitStatistics
 from cifar_dist.report.evidence import Evidence
 from cifar_dist.report.figures import run_pictures
-from cifar_dist.report.figures.data import class_distribution
+from cifar_dist.report.figures.data import class_distribution, classes
 from cifar_dist.report.figures.drawing import style
 from cifar_dist.report.figures.sheets import by_class, sheet
 from cifar_dist.report.page import run_page
@@ -20,6 +21,7 @@ from cifar_dist.report.pictures import Picture
 from tests.result_documents import facts, run_document
 
 NAMES = ("cat", "dog", "ship")
+PHOTO: Any = (np.zeros((3, 3, 32, 32), np.uint8), np.arange(3), NAMES, "train")
 EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "\u202ecat $x$ 飛")
 
 
@@ -84,6 +86,38 @@ def test_a_sheet_shows_every_pixel_of_its_images_as_a_square() -> None:
 def test_a_class_without_images_keeps_its_row() -> None:
     rows = by_class(noise(3, 3, 32, 32), [0, 2, 2], 3, columns=1)
     assert [len(row) for row in rows] == [1, 0, 1]
+
+
+def test_the_users_own_matplotlibrc_changes_no_figure() -> None:
+    found = statistics(NAMES)
+    with style():
+        plain = class_distribution(found, NAMES)
+    with rc_context({"savefig.dpi": 300, "text.usetex": True}):
+        with style():
+            again, photo = class_distribution(found, NAMES), classes(*PHOTO)
+        with Image.open(io.BytesIO(photo.data)) as picture:
+            assert picture.height == 3 * 2 * 35
+        assert (again, rcParams["savefig.dpi"]) == (plain, 300)
+
+
+def test_a_figure_that_fails_is_left_out_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_: object) -> list[Picture]:
+        raise ZeroDivisionError("no width")
+
+    monkeypatch.setattr("cifar_dist.report.figures.model.pictures", failing)
+    assert set(run_pictures(run_document(), Evidence())) == {"learning_rate"}
+    assert "without the figures of model, which failed: ZeroDivisionError: no width" in caplog.text
+
+
+@pytest.mark.parametrize(("split", "word"), [("train", "training"), ("validation", "validation")])
+def test_the_caption_of_the_images_names_their_split(split: Any, word: str) -> None:
+    # Images whose labels are not known are not drawn.
+    images: Any = {"train": PHOTO[0], split: PHOTO[0]}
+    known = Evidence(images=images, labels={split: PHOTO[1]})
+    found = {"classes": drawn(NAMES)["classes"]}
+    assert f"The first {word} images of each class" in run_page(run_document(), known, found)
 
 
 def test_a_photograph_has_a_palette() -> None:

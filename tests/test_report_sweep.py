@@ -1,6 +1,7 @@
 """What a sweep's report works out: columns, importance, rungs, savings and lanes."""
 
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,22 @@ from tests.sweep_reports import recorded_sweep
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e$x_1$'
 FIGURES = {"parallel", "parameters", "importance", "rungs", "slots"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small() -> Iterator[None]:
+    """Draw few pixels and grow few trees: what is told of them is the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cifar_dist.report.figures.drawing.DPI", 30)
+        patch.setattr("cifar_dist.report.importance._REPEATS", 3)
+        patch.setattr("cifar_dist.report.importance._TREES", 8)
+        yield
+
+
+@pytest.fixture
+def no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw figures for a page alone."""
+    monkeypatch.setattr("cifar_dist.report.figures.drawing.png", lambda figure: b"")
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +104,32 @@ def test_long_choices_are_named_by_where_they_differ() -> None:
     options = [[flip, crop], [flip, crop, cut], [flip, cut], [flip, {**crop, "padding": 4}]]
     axis = of(*options, form={"choice": options})
     assert axis.categories == ("… crop (1)", "… crop + cutout", "… cutout", "… crop (4)")
+
+
+@pytest.mark.usefixtures("no_pixels")
+def test_an_option_that_is_a_range_or_a_choice_is_labeled_by_itself(tmp_path: Path) -> None:
+    form = {"choice": [0.0, {"uniform": [0.05, 0.2]}, {"choice": [1.0, {"integer": [2, 4]}]}]}
+    values = [0.0, 0.1, 1.0, 3]
+    rows = [trial(n, "finished", 4, parameters={"recipe.x": v}) for n, v in enumerate(values)]
+    document = sweep_document(trials=rows, space={"space": {"recipe.x": form}})
+    assert '{"uniform": [0.05, 0.2]}' in by_label(document)
+    assert {"parallel.png", "trials.csv"} <= set(write_sweep(document, tmp_path))
+
+
+def test_a_report_is_written_even_if_nothing_can_be_drawn_or_worked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_: object) -> None:
+        raise IndexError("list index out of range")
+
+    for place in ("study.axes", "study.importance", "files.curves_png", "page.charts"):
+        monkeypatch.setattr(f"cifar_dist.report.{place}", failing)
+    for module in FIGURES:
+        monkeypatch.setattr(f"cifar_dist.report.sweep_figures.{module}.pictures", failing)
+    written = write_sweep(sweep_document(), tmp_path)
+    assert [name for name in written if name.endswith(".png")] == []
+    assert "It could not be worked out" in written["index.html"].read_text("utf-8")
+    assert len(caplog.records) == 4 + len(FIGURES)
 
 
 def test_the_learning_rate_matters_more_than_all_else_in_the_recorded_sweep() -> None:
@@ -208,6 +251,7 @@ def test_a_lead_inside_the_noise_is_a_warning_in_the_page() -> None:
     )
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_a_sweep_from_before_slots_and_seeds_were_kept_is_still_shown() -> None:
     stored = recorded_sweep(15).model_dump(mode="json")
     for name in ("slots", "spans", "confirmed"):
@@ -216,6 +260,7 @@ def test_a_sweep_from_before_slots_and_seeds_were_kept_is_still_shown() -> None:
     assert set(sweep_pictures(document, study(document))) == {"parallel", "parameters", "rungs"}
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_settings_that_are_markup_render_as_text(tmp_path: Path) -> None:
     values = [HOSTILE, {"name": HOSTILE, HOSTILE: 1.5}, 0.1]
     trials = [
@@ -237,9 +282,9 @@ def test_a_sweep_without_any_score_draws_nothing_and_still_has_its_page() -> Non
     assert "No trial won" in sweep_page(document, {}, known)
 
 
-def test_a_thousand_trials_still_fit_in_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cifar_dist.report.importance._REPEATS", 2)
-    document = recorded_sweep(1000, 27)
+@pytest.mark.usefixtures("no_pixels")
+def test_a_thousand_trials_still_fit_in_a_page() -> None:
+    document = recorded_sweep(1000, 3)
     known = study(document)
     page = sweep_page(document, sweep_pictures(document, known), known)
     assert len(page.encode()) < 10_000_000

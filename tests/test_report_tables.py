@@ -162,6 +162,7 @@ def test_an_artifacts_table_sums_up_and_cannot_steer_a_terminal() -> None:
         (formats.size(1_500_000), "1.5 MB"),
         (formats.size(5 * 10**16), "50000.0 TB"),
         (formats.percent(None), "–"),
+        (formats.isolated("a\u2069\u202eb\u2067"), "\u2068a\u202eb\u2069"),
         (formats.counted(1, "trial"), "1 trial"),
     ],
 )

@@ -118,6 +118,15 @@ def test_a_report_is_complete_or_not_there(run: Run, tmp_path: Path) -> None:
     assert run.write_report(folder) == run.key("report/000003")
 
 
+def test_two_writers_of_reports_take_two_numbers(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run.store, "folders", lambda prefix: [])  # as each saw it before it began
+    same, other = state(tmp_path, 1), state(tmp_path, 2)
+    written = [run.write_report(folder) for folder in (same, same, other)]
+    assert written == [run.key(f"report/00000{number}") for number in (1, 2, 3)]
+
+
 def test_the_same_recipe_on_the_same_data_has_the_same_fingerprint() -> None:
     assert fingerprint({"a": 1, "b": 2}, "data") == fingerprint({"b": 2, "a": 1}, "data")
     assert fingerprint({"a": 1}, "data") != fingerprint({"a": 2}, "data")

@@ -1,6 +1,7 @@
 """A session commits every epoch, ends when asked, and its successor continues to the same bits."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,11 +14,11 @@ from cifar_dist.config import Job, patched
 from cifar_dist.data import Dataset
 from cifar_dist.device import device_for
 from cifar_dist.documents import EpochRecord
-from cifar_dist.errors import DeviceError
+from cifar_dist.errors import DeviceError, RefusedError
 from cifar_dist.learner import Learner, build_model
 from cifar_dist.loop import evaluate
 from cifar_dist.runs import Manifest, Run
-from cifar_dist.scoring import EVIDENCE
+from cifar_dist.scoring import EVIDENCE, Scores, score
 from cifar_dist.session import Result, Session, train_session
 from cifar_dist.store import open_store
 from cifar_dist.world import World
@@ -57,6 +58,27 @@ def make_the_first_epoch_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
         return loop.Outcome([[1] * 10] * 10, 100.0 * next(losses))
 
     monkeypatch.setattr(loop, "evaluate", worse_and_worse)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_a_test_begins_on_one_thread(threads: int) -> None:
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(threads)
+
+
+def test_a_chief_that_is_overtaken_at_the_end_keeps_no_evidence(
+    tiny_job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, run = patched(tiny_job, {"recipe.epochs": 1}), run_of(tiny_job)
+
+    def overtaken(*asked: Any) -> Scores:
+        run.claim_attempt()
+        return score(*asked)
+
+    monkeypatch.setattr("cifar_dist.session.score", overtaken)
+    with pytest.raises(RefusedError, match="superseded"):
+        train(job, run)
+    assert run.folder(EVIDENCE) is None
 
 
 def test_every_epoch_leaves_a_checkpoint_and_the_best_is_pinned(tiny_job: Job) -> None:

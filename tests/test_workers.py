@@ -17,7 +17,7 @@ from cifar_dist.documents import EpochRecord
 from cifar_dist.learner import Learner
 from cifar_dist.loop import Tick, epochs, predict
 from cifar_dist.runs import Run
-from cifar_dist.scoring import kept, score
+from cifar_dist.scoring import Asked, kept, score
 from cifar_dist.store import open_store
 from cifar_dist.world import World
 from tests.processes import in_processes
@@ -101,7 +101,8 @@ def scored(dataset: Dataset, world: World, folder: Path) -> tuple[Tensor, dict[s
     learner = Learner(recipe_of("regularized_cnn"), dataset.train, FP32, world)
     logits = predict(learner.model, dataset.test, "test", world).logits
     run = Run(open_store(str(folder)), "runs/tiny-00000000")
-    scores = score(run, learner.model, dataset, 0, world)
+    scores = score(run, learner.model, dataset, Asked(0), world)
+    assert scores.test is not None
     return torch.from_numpy(logits), scores.test.model_dump()
 
 

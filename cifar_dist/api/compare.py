@@ -15,7 +15,6 @@ from cifar_dist.report.comparison import (
     sweep_column,
 )
 from cifar_dist.runs import Run, Sweep, locate
-from cifar_dist.scoring import kept
 from cifar_dist.store import Store
 
 MOST = 6
@@ -63,6 +62,8 @@ def _recipe(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _predictions(run: Run) -> dict[Split, Predictions]:
+    from cifar_dist.scoring import kept
+
     try:
         return kept(run).predictions
     except CifarDistError as error:

@@ -31,8 +31,9 @@ def confirm_sweep(
 ) -> "TuneDocument":
     """Train the `top` best of a sweep of this base job with further seeds, to all their epochs.
 
-    Each is an ordinary run; those that ended before are not trained again. None trains nothing, as
-    does a sweep without a winner. Raises InterruptedRunError.
+    Each is an ordinary run, but for the test split, which it leaves unread; those that ended before
+    are not trained again. None trains nothing, as does a sweep without a winner. Raises
+    InterruptedRunError.
     """
     if top is None or document.best is None:
         return document
@@ -80,7 +81,7 @@ def _trained(
     from cifar_dist.config import patched
 
     name = f"{document.sweep[:_TITLE]}-confirm"
-    changes = {**row.parameters, "recipe.seed": seed, "name": name}
+    changes = {**row.parameters, "recipe.seed": seed, "name": name, "test": False}
     trained = run_job(patched(job, changes), follower, resume=True)
     if trained.state == "interrupted":
         raise InterruptedRunError(

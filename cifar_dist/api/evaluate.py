@@ -45,7 +45,7 @@ class Evaluator:
     @property
     def reads_test_again(self) -> bool:
         """Whether it reads the test split that the weights' own result was read from."""
-        return self._is_own and self.split == "test"
+        return self._is_own and self.split == "test" and self._origin.has_read_test
 
     def __call__(self) -> "EvaluateDocument":
         """Evaluate, on a GPU if there is one."""

@@ -2,12 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cifar_dist.config import Job
 from cifar_dist.data import Dataset, statistics
 from cifar_dist.documents import EpochRecord
-from cifar_dist.errors import CifarDistError
 from cifar_dist.film import read_film
 from cifar_dist.models.tables import describe
 from cifar_dist.previews import augmentation_sheet, schedule
@@ -20,26 +19,29 @@ log = logging.getLogger(__name__)
 
 
 def gather(run: Run, job: Job, dataset: Dataset, history: Sequence[EpochRecord] = ()) -> Evidence:
-    """Collect what there is; what an older run lacks or what is damaged is left out."""
+    """Collect what there is; what an older run lacks, is damaged or fails is left out."""
     recipe, splits = job.recipe, dataset.splits()
-    found = _readable(lambda: kept(run)) or Kept({})
+    found = _attempted(lambda: kept(run)) or Kept({})
     model = recipe.model.model_dump()
-    return Evidence(
-        predictions=found.predictions,
-        images={split: images.pixels.numpy() for split, images in splits.items()},
-        labels={split: images.labels.numpy() for split, images in splits.items()},
-        maps=found.maps,
-        film=_readable(lambda: read_film(run, dataset, recipe.seed)),
-        augmented=augmentation_sheet(recipe, dataset.train),
-        model=describe(model.pop("name"), model),
-        statistics=[statistics(part, split, dataset.classes) for split, part in splits.items()],
-        schedule=schedule(recipe, len(dataset.train), history),
-    )
+    makers: dict[str, Callable[[], Any]] = {
+        "images": lambda: {split: part.pixels.numpy() for split, part in splits.items()},
+        "labels": lambda: {split: part.labels.numpy() for split, part in splits.items()},
+        "film": lambda: read_film(run, dataset, recipe.seed),
+        "augmented": lambda: augmentation_sheet(recipe, dataset.train),
+        "model": lambda: describe(model.pop("name"), model),
+        "statistics": lambda: [
+            statistics(part, split, dataset.classes) for split, part in splits.items()
+        ],
+        "schedule": lambda: schedule(recipe, len(dataset.train), history),
+    }
+    made = {name: _attempted(make) for name, make in makers.items()}
+    others = {name: part for name, part in made.items() if part is not None}
+    return Evidence(predictions=found.predictions, maps=found.maps, **others)
 
 
-def _readable(read: Callable[[], T]) -> T | None:
+def _attempted(make: Callable[[], T]) -> T | None:
     try:
-        return read()
-    except CifarDistError as error:
+        return make()
+    except Exception as error:  # noqa: BLE001 - an illustration must not cost a trained run its result
         log.warning("left out of the report reason=%s", error)
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cifar_dist.errors import ConfigError
-from cifar_dist.problems import nearest, shown
+from cifar_dist.problems import legible, nearest, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +63,14 @@ class Explanation:
     @property
     def folder(self) -> Path:
         """Where its pictures are written by themselves."""
-        return Path(f"{self._origin.name}-explained")
+        # The name in a copy of a run may be anybody's.
+        return Path(f"{Path(self._origin.name).name}-explained")
+
+    @property
+    def reads_test_again(self) -> bool:
+        """Whether it reads the test split that the weights' own result was read from."""
+        is_asked = self._asked.split == "test" and not self._asked.files
+        return is_asked and self._origin.has_read_test
 
     def __call__(self) -> "tuple[ExplainDocument, dict[str, bytes]]":
         """Give the document, whose folder is not filled in, and the pictures by their names."""
@@ -94,8 +101,8 @@ class Explanation:
         self._skipped = found.skipped
         width = len(str(len(found.paths)))
         names = {
-            f"{number:0{width}}-{path.stem}.png": str(path)
-            for number, path in enumerate(found.paths, start=1)
+            f"{number:0{width}}-{Path(path).stem}.png": path
+            for number, path in enumerate(map(legible, found.paths), start=1)
         }
         return self._overlaid(names, torch.from_numpy(found.pixels))
 

@@ -58,9 +58,9 @@ def save_page(document: IndexDocument, path: Path) -> None:
 def _listed(store: Store, kind: _Kind) -> Iterator[_Listed]:
     head, found = _KINDS[kind].HEAD, dict[str, _Listed]()
     for entry in store.entries(f"{kind}s"):
-        _, name, rest = entry.key.split("/", 2)
-        if not is_identity(name):
-            continue
+        name, _, rest = entry.key.partition("/")[2].partition("/")
+        if not rest or not is_identity(name):
+            continue  # somebody else's
         row = found.setdefault(name, _Listed(name, kind, entry.modified))
         if rest == head:
             row = replace(row, began=entry.modified)
@@ -80,12 +80,12 @@ def _row(store: Store, entry: _Listed) -> IndexRow:
     }
     dossier = _KINDS[entry.kind](store, f"{entry.kind}s/{entry.id}")
     try:
-        facts |= _known(dossier)
+        return IndexRow(**facts, **_known(dossier))
     except (MissingError, DamagedError) as error:
-        facts |= {"state": "damaged", "reason": str(error)}
+        reason = str(error)
     except (ValidationError, KeyError, TypeError, AttributeError):
-        facts |= {"state": "damaged", "reason": "its documents are not those of this program"}
-    return IndexRow(**facts)
+        reason = "its documents are not those of this program"
+    return IndexRow(**facts, state="damaged", reason=reason)
 
 
 def _known(dossier: Run | Sweep) -> dict[str, Any]:

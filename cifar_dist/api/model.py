@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cifar_dist.config import Component
 
 PACKAGED = Path(__file__).parents[1] / "weights"
+_WEIGHTS = "model.safetensors"  # as in `checkpoint`, which loads torch
 
 
 def load_model(uri_or_name: str | os.PathLike[str], *, pretrained: bool = False) -> "nn.Module":
@@ -26,13 +27,18 @@ def load_model(uri_or_name: str | os.PathLike[str], *, pretrained: bool = False)
     images of uint8 pixels. Raises CifarDistError.
     """
     name = os.fspath(uri_or_name)
-    folder = Path(name).parent if name.endswith(".safetensors") else Path(name)
-    is_copy = (folder / "model.safetensors").is_file()
-    if not is_copy and "/" not in name:
+    folder = fetched(name)
+    if folder is None and "/" not in name:
         return _packaged(name) if pretrained else _built(_component({"name": name}))
     if pretrained:
         raise ConfigError(f"{shown(name)} names weights of its own; leave pretrained out")
-    return _from_folder(folder) if is_copy else _from_store(name)
+    return _from_store(name) if folder is None else _from_folder(folder)
+
+
+def fetched(name: str) -> Path | None:
+    """Give the folder with fetched weights that a path names, or names a file of; else None."""
+    folder = Path(name).parent if name.endswith(".safetensors") else Path(name)
+    return folder if (folder / _WEIGHTS).is_file() else None
 
 
 def pretrained_names() -> list[str]:
@@ -71,7 +77,7 @@ def _from_folder(folder: Path) -> "nn.Module":
             "`cifar-dist artifacts get`"
         ) from error
     with tempfile.TemporaryDirectory(prefix="cifar-dist-") as scratch:
-        path = Path(scratch, "model.safetensors")
+        path = Path(scratch, _WEIGHTS)
         copy_verified(folder, path.name, path)
         return _built(component, path)
 

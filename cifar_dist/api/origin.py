@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cifar_dist.api import model as models
-from cifar_dist.checkpoint import WEIGHTS
 from cifar_dist.documents import (
     DataFacts,
     Provenance,
@@ -19,12 +18,11 @@ from cifar_dist.documents import (
 )
 from cifar_dist.errors import ConfigError, DataError
 from cifar_dist.problems import shown
+from cifar_dist.runs.inventory import WINNER, is_retrained
 from cifar_dist.runs.manifest import NAME
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from cifar_dist.store import Store
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,11 @@ class Origin:
     s3: Mapping[str, Any] = field(default_factory=dict)
     """How its run reached S3."""
 
+    @property
+    def has_read_test(self) -> bool:
+        """Whether its result was read from the test split; so it counts while there is none."""
+        return self.provenance is None or self.test is not None
+
 
 def origin(name: str, store: str) -> Origin:
     """Find weights: an id in the store, STORE/runs/ID, a fetched folder or an architecture's name.
@@ -53,20 +56,20 @@ def origin(name: str, store: str) -> Origin:
     """
     from cifar_dist.config import components
 
-    folder = Path(name).parent if name.endswith(".safetensors") else Path(name)
-    if name in components()["recipe.model"].names and not (folder / WEIGHTS).is_file():
+    folder = models.fetched(name)
+    if folder is None and name in components()["recipe.model"].names:
         return _packaged(name)
     with _copy(name, folder, store) as copy:
         return _from_copy(copy)
 
 
 @contextmanager
-def _copy(name: str, folder: Path, store: str) -> Iterator[Path]:
+def _copy(name: str, folder: Path | None, store: str) -> Iterator[Path]:
     from cifar_dist.runs import fetch
     from cifar_dist.store import open_store
     from cifar_dist.store.disk import scratch
 
-    if (folder / WEIGHTS).is_file():
+    if folder is not None:
         yield folder
         return
     uri, kind, found = _address(name, store)
@@ -76,17 +79,8 @@ def _copy(name: str, folder: Path, store: str) -> Iterator[Path]:
             "STORE/runs/ID, the folder of `cifar-dist artifacts get`, or an architecture's name"
         )
     with scratch() as place:
-        opened = open_store(uri)
-        fetch(opened, _trained_last(opened, found), place / "copy")
+        fetch(open_store(uri), found, place / "copy")
         yield place / "copy"
-
-
-def _trained_last(store: "Store", name: str) -> str:
-    """Give the run of a sweep's retrained winner, whose recipe is its own; else the name."""
-    from cifar_dist.runs import locate
-
-    kind, _, run = str((locate(store, name).result or {}).get("winner_run")).partition("/")
-    return run if kind == "runs" else name
 
 
 def _address(name: str, store: str) -> tuple[str, str, str]:
@@ -131,9 +125,10 @@ def _trained(folder: Path, model: "nn.Module") -> Origin:
 
 def _searched(folder: Path, model: "nn.Module") -> Origin:
     document = TuneDocument.model_validate_json((folder / "result.json").read_bytes())
+    if is_retrained(document.winner_run or ""):
+        return replace(_trained(folder / WINNER, model), name=document.sweep)
     job = document.best_job or {}
     winner = next(trial for trial in document.trials if trial.trial == document.best)
-    is_retrained = not (document.winner_run or "").startswith("sweeps/")
     return Origin(
         name=document.sweep,
         model=model,
@@ -142,7 +137,7 @@ def _searched(folder: Path, model: "nn.Module") -> Origin:
         provenance=document.provenance,
         validation=document.validation,
         test=document.test.score if document.test else None,
-        epoch=None if is_retrained else winner.best_epoch,
+        epoch=winner.best_epoch,
         s3=job.get("s3") or {},
     )
 

@@ -16,6 +16,7 @@ from cifar_dist.documents import (
     SkippedFile,
 )
 from cifar_dist.errors import DataError, RefusedError
+from cifar_dist.problems import legible
 
 if TYPE_CHECKING:
     from cifar_dist.api.origin import Origin
@@ -43,7 +44,7 @@ def read_images(paths: Sequence[Path]) -> Readable:
         try:
             read[path] = fitted(str(path), _content(path))
         except DataError as error:
-            skipped.append(SkippedFile(path=str(path), reason=str(error)))
+            skipped.append(SkippedFile(path=legible(path), reason=str(error)))
     if not read:
         raise DataError("\n".join(row.reason for row in skipped))
     return Readable(list(read), np.stack(list(read.values())), skipped)
@@ -56,7 +57,7 @@ def predict(origin: "Origin", images: Readable, top: int) -> PredictDocument:
     for path, shares in zip(images.paths, _probabilities(origin, images.pixels), strict=True):
         order = np.argsort(-shares, kind="stable")[:top]
         found = [ClassProbability(name=classes[i], probability=float(shares[i])) for i in order]
-        rows.append(ImagePrediction(path=str(path), predictions=found))
+        rows.append(ImagePrediction(path=legible(path), predictions=found))
     return PredictDocument(model=origin.name, classes=classes, images=rows, skipped=images.skipped)
 
 
@@ -71,7 +72,7 @@ def explained(
     from cifar_dist.store.disk import reported
 
     files = [
-        folder / f"{number:0{len(str(len(images.paths)))}}-{path.stem}.png"
+        folder / f"{number:0{len(str(len(images.paths)))}}-{Path(legible(path)).stem}.png"
         for number, path in enumerate(images.paths, start=1)
     ]
     with reported(str(folder)):
@@ -86,7 +87,7 @@ def explained(
             first = row.predictions[0]
             lines = [first.name, f"{100 * first.probability:.1f} %"]
             file.write_bytes(side_by_side(pixels, found, lines))
-            rows.append(row.model_copy(update={"cam": str(file)}))
+            rows.append(row.model_copy(update={"cam": legible(file)}))
     return document.model_copy(update={"images": rows})
 
 
@@ -121,7 +122,8 @@ def _content(path: Path) -> bytes:
     try:
         facts = path.stat()
         if stat.S_ISDIR(facts.st_mode):
-            raise DataError(f"{str(path)!a} is a folder; name the files in it, as in {path}/*.png")
+            files = f"{legible(path)}/*.png"
+            raise DataError(f"{str(path)!a} is a folder; name the files in it, as in {files}")
         if not stat.S_ISREG(facts.st_mode):
             raise DataError(f"{str(path)!a} is not a plain file; name an image file")
         if facts.st_size > _LARGEST_BYTES:

@@ -100,7 +100,10 @@ def _finished(job: "Job", run: "Run", follower: "Follower") -> "TrainDocument":
     name = run.prefix.rpartition("/")[2]
     if run.finished is not None:
         follower.note(f"run {name} is finished; this is its result (--fresh runs it again)")
-        return TrainDocument.model_validate(run.finished)
+        document = TrainDocument.model_validate(run.finished)
+        if job.test and document.state == "finished" and document.test is None:
+            follower.note(f"it left the test split out: `cifar-dist evaluate {name} --split test`")
+        return document
     from cifar_dist.outcome import publish_run
 
     follower.note(f"run {name} in {run.store.uri}")

@@ -197,7 +197,7 @@ def _export(
     from cifar_dist.api.export import export, export_format
     from cifar_dist.report.summaries import export_text
 
-    folder = output or Path(f"{Path(name).name}-{kind}")
+    folder = output or Path(f"{Path(name).resolve().name}-{kind}")
     found = export_format(kind, folder)
 
     from cifar_dist.api.origin import origin

@@ -55,6 +55,11 @@ def _evaluate(
 
     asked = Asked(split, data, views)
     evaluator = Evaluator(weights, store or options.DEFAULT_STORE, asked)
-    if evaluator.reads_test_again:
-        say("this reads the test split again, which was read for the result: choose nothing by it")
+    warn_of_test(evaluator.reads_test_again)
     emit(evaluator(), evaluate_text, json)
+
+
+def warn_of_test(reads_again: bool) -> None:
+    """Say so where the test split is read another time."""
+    if reads_again:
+        say("this reads the test split again, which was read for the result: choose nothing by it")

@@ -7,6 +7,7 @@ import typer
 
 from cifar_dist.cli import completion, options
 from cifar_dist.cli.commands import add
+from cifar_dist.cli.evaluate import warn_of_test
 from cifar_dist.cli.figures import write_files
 from cifar_dist.cli.output import check_free, emit, say
 
@@ -78,6 +79,7 @@ def _explain(
     explanation = Explanation(weights, store or options.DEFAULT_STORE, asked)
     folder = output or explanation.folder
     check_free(folder)
+    warn_of_test(explanation.reads_test_again)
     document, pictures = explanation()
     for row in document.skipped:
         say(f"skipped: {row.reason}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_dist.cli.output import check_free
+from cifar_dist.problems import legible
 
 if TYPE_CHECKING:
     from cifar_dist.documents import ArtifactsDocument
@@ -32,4 +33,4 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> "ArtifactsDocument"
             (folder / name).write_bytes(data)
             digest = hashlib.sha256(data).hexdigest()
             rows.append(ArtifactRow(key=name, bytes=len(data), sha256=digest))
-    return ArtifactsDocument(store=str(folder.absolute()), artifacts=rows)
+    return ArtifactsDocument(store=legible(folder.absolute()), artifacts=rows)

@@ -184,6 +184,8 @@ class Job(_Closed):
     placement: Placement = Placement()
     tensorboard: Literal["off", "scalars", "histograms"] = "scalars"
     """TensorBoard event files beside a run's checkpoints; histograms show every weight."""
+    test: bool = True
+    """Whether the best weights are evaluated on the test split at the end."""
     store: Annotated[str, Field(min_length=1, max_length=1024)] = "artifacts"
     """A folder or s3://bucket/prefix for checkpoints, ledgers and reports."""
     s3: S3 = S3()

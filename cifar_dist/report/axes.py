@@ -178,4 +178,4 @@ def _inner_label(option: Any, place: str, name: str) -> str:
         if isinstance(part, Mapping) and "name" in part:
             owner = str(part["name"])
         part = part[int(key)] if isinstance(part, list) else part[key]
-    return f"{owner} {keys[-1]}"
+    return f"{owner} {keys[-1]}" if keys else name

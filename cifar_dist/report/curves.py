@@ -3,18 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cifar_dist.documents import EpochRecord, TrainDocument, TrialRow, TuneDocument
 from cifar_dist.report.figures.drawing import (
     BLUE,
-    DPI,
     GRAY,
     INK,
     ORANGE,
     PURPLE,
     markup,
+    png,
     style,
 )
 from cifar_dist.report.formats import counted, decimal, percent
@@ -69,12 +68,11 @@ class _Panel:
     top: float = math.inf
 
 
-def save_curves(document: TrainDocument | TuneDocument, path: Path) -> None:
-    """Write all panels side by side as a PNG."""
+def curves_png(document: TrainDocument | TuneDocument) -> bytes:
+    """Draw all panels side by side."""
     with style():
         panels = _panels(document)
-        figure = _figure(panels, width=5.6 * len(panels))
-        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+        return png(_figure(panels, width=5.6 * len(panels)))
 
 
 def charts(document: TrainDocument | TuneDocument) -> list[Chart]:

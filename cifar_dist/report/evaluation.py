@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -9,7 +10,8 @@ from cifar_dist.documents import ClassScore, ConfusedPair, Evaluation, Score, Sp
 from cifar_dist.evidence import Predictions
 from cifar_dist.report.calibration import calibrated
 
-_Z = 1.959964  # two-sided 95 % quantile of the normal distribution
+Z = NormalDist().inv_cdf(0.975)
+"""The two-sided 95 % quantile of the normal distribution."""
 _PAIRS = 10
 
 
@@ -62,10 +64,10 @@ def interval(correct: int, images: int) -> tuple[float, float]:
     """Give the 95 % interval of an accuracy (Wilson 1927), which stays within 0 and 1."""
     if not images:
         return 0.0, 1.0
-    share, z2 = correct / images, _Z * _Z
+    share, z2 = correct / images, Z * Z
     center = (share + z2 / (2 * images)) / (1 + z2 / images)
     spread = share * (1 - share) / images + z2 / (4 * images * images)
-    half = _Z / (1 + z2 / images) * math.sqrt(spread)
+    half = Z / (1 + z2 / images) * math.sqrt(spread)
     return max(0.0, center - half), min(1.0, center + half)
 
 
@@ -74,7 +76,7 @@ def noise(first: float, second: float, images: int) -> float:
 
     Both count as drawn independently, which overstates it: the trials share their images.
     """
-    return _Z * math.sqrt((first * (1 - first) + second * (1 - second)) / images)
+    return Z * math.sqrt((first * (1 - first) + second * (1 - second)) / images)
 
 
 def most_confused(result: Evaluation, index: int) -> tuple[str, int] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +28,9 @@ class Evidence:
     statistics: Sequence[SplitStatistics] = ()
     schedule: Sequence[tuple[float, float]] = ()
     """(epochs done, learning rate) along the steps, as planned; it may end before the plan."""
+
+    @property
+    def sampled(self) -> Split | None:
+        """The split whose images stand for their classes: the first with images and labels."""
+        known = (split for split in get_args(Split) if split in self.images)
+        return next((split for split in known if split in self.labels), None)

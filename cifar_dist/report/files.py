@@ -8,9 +8,10 @@ from typing import Any
 
 from cifar_dist.config import dump_yaml
 from cifar_dist.documents import Document, EpochRecord, TrainDocument, TuneDocument
-from cifar_dist.report.curves import save_curves
+from cifar_dist.report.curves import curves_png
 from cifar_dist.report.evidence import Evidence
 from cifar_dist.report.figures import run_pictures
+from cifar_dist.report.guarded import guarded
 from cifar_dist.report.page import run_page, sweep_page
 from cifar_dist.report.pictures import Picture
 from cifar_dist.report.results import run_results, sweep_results
@@ -48,7 +49,7 @@ def write_run(
         list(EpochRecord.model_fields),
         (record.model_dump() for record in document.history),
     )
-    return written | _drawn(pictures, folder) | {"curves.png": _curves(document, folder)}
+    return written | _drawn(pictures, folder) | _curves(document, folder)
 
 
 def write_sweep(document: TuneDocument, folder: Path) -> dict[str, Path]:
@@ -71,7 +72,7 @@ def write_sweep(document: TuneDocument, folder: Path) -> dict[str, Path]:
     settings = sorted({path for trial in document.trials for path in document.settings(trial)})
     columns = [*_TRIAL_COLUMNS, *(f"rung_{epoch}" for epoch in rungs), *settings]
     written["trials.csv"] = _csv(folder / "trials.csv", columns, _trial_rows(document))
-    return written | _drawn(pictures, folder) | {"curves.png": _curves(document, folder)}
+    return written | _drawn(pictures, folder) | _curves(document, folder)
 
 
 def _trial_rows(document: TuneDocument) -> Iterable[dict[str, Any]]:
@@ -113,7 +114,10 @@ def _cell(value: object) -> object:
     return json.dumps(value) if isinstance(value, bool | list | dict) else value
 
 
-def _curves(document: TrainDocument | TuneDocument, folder: Path) -> Path:
+def _curves(document: TrainDocument | TuneDocument, folder: Path) -> dict[str, Path]:
+    drawn = guarded("curves.png", curves_png, document)
+    if drawn is None:
+        return {}
     path = folder / "curves.png"
-    save_curves(document, path)
-    return path
+    path.write_bytes(drawn)
+    return {path.name: path}

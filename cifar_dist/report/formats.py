@@ -9,6 +9,7 @@ DASH = "–"
 _MINUTE = 60
 _KILO = 1000
 _UNITS = ("kB", "MB", "GB", "TB")
+_ISOLATES = dict.fromkeys(range(0x2066, 0x206A))  # one in a name would open or end another
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -66,6 +67,11 @@ def setting(value: object) -> str:
         items = map(setting, value)
         return " + ".join(items) if are_components else f"[{', '.join(items)}]"
     return json.dumps(value, default=str)
+
+
+def isolated(name: str) -> str:
+    """Mark a name for HTML so that letters written from right to left turn no more than itself."""
+    return f"\u2068{name.translate(_ISOLATES)}\u2069"
 
 
 def short(sha256: str | None) -> str:

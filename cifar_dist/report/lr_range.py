@@ -5,6 +5,7 @@ from textwrap import fill
 from typing import Any
 
 from cifar_dist.documents import LrRangeDocument
+from cifar_dist.report.figures.drawing import style
 from cifar_dist.report.formats import DASH, counted, short
 
 _GRAY, _ORANGE, _BLUE, _PURPLE = "#b0b0b0", "#d55e00", "#2f8fd0", "#cc79a7"
@@ -14,25 +15,23 @@ _CAPTION = 110  # characters of a line
 
 def save_lr_range(document: LrRangeDocument, path: Path) -> None:
     """Write loss against learning rate as a PNG, the suggestion marked."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     rates = [row.lr for row in document.rows]
     smoothed = [row.smoothed_loss for row in document.rows]
-    with rc_context({"text.parse_math": False, "axes.spines.top": False, "font.size": 11}):
+    with style():
         figure = Figure(figsize=(8, 4.8), layout="constrained")
         axes = figure.subplots()
         axes.plot(rates, [row.loss for row in document.rows], color=_GRAY, label="loss of a step")
         axes.plot(rates, smoothed, color=_ORANGE, linewidth=2.4, label="smoothed")
-        for label, rate, style in _marks(document):
-            axes.axvline(rate, label=f"{label}: {rate:.2g}", **style)
+        for label, rate, look in _marks(document):
+            axes.axvline(rate, label=f"{label}: {rate:.2g}", **look)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_ylim(0.9 * min(smoothed), _HEADROOM * smoothed[0])
         axes.set_xlabel("learning rate")
         axes.set_ylabel("training loss")
         axes.set_title("Learning-rate range test", loc="left", fontweight="bold")
-        axes.spines["right"].set_visible(False)
         axes.legend(frameon=False, fontsize=10)
         figure.supxlabel(fill(_caption(document), _CAPTION), fontsize=8, color="#5a5a5a")
         figure.savefig(path, format="png", dpi=150, metadata={"Software": None})

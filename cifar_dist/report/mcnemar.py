@@ -6,9 +6,8 @@ Fagerland, Lydersen and Laake 2013 (mid-p), Agresti and Min 2005 (interval), Hol
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
-_Z = NormalDist().inv_cdf(0.975)
+from cifar_dist.report.evaluation import Z
 
 
 def exact_p(only_first: int, only_second: int) -> float:
@@ -19,6 +18,8 @@ def exact_p(only_first: int, only_second: int) -> float:
 
 def mid_p(only_first: int, only_second: int) -> float:
     """Give the two-sided p value that counts the division itself by half."""
+    if not only_first + only_second:
+        return 1.0  # nothing speaks for a difference
     below, at = _binomial(only_first, only_second)
     return 1 - at / 2 if only_first == only_second else 2 * below + at
 
@@ -28,7 +29,7 @@ def paired_interval(only_first: int, only_second: int, images: int) -> tuple[flo
     count = images + 2  # half an image more of each of the four kinds
     one, other = only_first + 0.5, only_second + 0.5
     difference = (other - one) / count
-    half = _Z * math.sqrt(one + other - (other - one) ** 2 / count) / count
+    half = Z * math.sqrt(one + other - (other - one) ** 2 / count) / count
     return max(-1.0, difference - half), min(1.0, difference + half)
 
 

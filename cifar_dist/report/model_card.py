@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cifar_dist.config import dump_yaml
+from cifar_dist.dataset.arrays import CLASSES
 from cifar_dist.documents import DataFacts, ExportFormat, OnnxCheck, Provenance, Score
 from cifar_dist.report.evaluation import interval
 from cifar_dist.report.formats import DASH, decimal, percent, setting, thousands
@@ -24,6 +25,10 @@ _IMPORTED: dict[ExportFormat, str] = {
     "safetensors": "from pathlib import Path\n\nfrom cifar_dist.checkpoint import load_weights",
     "torch": "import torch\n",
 }
+_ASKED = (
+    "CIFAR-10's own page names none for its images; it asks to cite A. Krizhevsky, Learning "
+    "Multiple Layers of Features from Tiny Images, 2009."
+)
 _SHOWN = ("optimizer", "schedule", "augmentation", "batch_size", "label_smoothing", "averaging")
 
 
@@ -67,11 +72,19 @@ def plain(text: object) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(str(text).split())).replace("\\<", "&lt;")
 
 
+def _is_cifar10(card: Card) -> bool:
+    return tuple(card.data.classes) == CLASSES
+
+
+def _tags(card: Card) -> list[str]:
+    return ["cifar-10"] if _is_cifar10(card) else []
+
+
 def _front(card: Card, model: str) -> dict[str, Any]:
     front: dict[str, Any] = {
         "library_name": _LIBRARY[card.format],
         "pipeline_tag": "image-classification",
-        "tags": ["image-classification", "cifar-10", "cifar-dist", model],
+        "tags": ["image-classification", *_tags(card), "cifar-dist", model],
         "metrics": ["accuracy"],
     }
     metrics = [
@@ -81,7 +94,10 @@ def _front(card: Card, model: str) -> dict[str, Any]:
     if metrics:
         result = {
             "task": {"type": "image-classification"},
-            "dataset": {"type": "cifar10", "name": card.data.source},
+            "dataset": {
+                "type": "cifar10" if _is_cifar10(card) else "imagefolder",
+                "name": card.data.source,
+            },
             "metrics": metrics,
         }
         front["model-index"] = [{"name": card.name, "results": [result]}]
@@ -161,9 +177,8 @@ def _limits(card: Card) -> str:
         "expect less.",
         "The interval counts the chance of the images alone, not that of another seed.",
         "Probabilities made of its logits are not calibrated.",
-        "No license is stated: that is for whoever publishes the weights. CIFAR-10's own page "
-        "names none for its images; it asks to cite A. Krizhevsky, Learning Multiple Layers of "
-        "Features from Tiny Images, 2009.",
+        "No license is stated: that is for whoever publishes the weights. "
+        + (_ASKED if _is_cifar10(card) else "Look up that of the images too."),
     ]
     return "\n".join(f"- {line}" for line in lines)
 

@@ -17,6 +17,7 @@ from cifar_dist.report.attempts import attempt_line, storage_line
 from cifar_dist.report.cost import cpu_seconds, gpu_seconds
 from cifar_dist.report.curves import charts
 from cifar_dist.report.evidence import Evidence
+from cifar_dist.report.guarded import guarded
 from cifar_dist.report.mistakes import sheet
 from cifar_dist.report.pictures import Picture
 from cifar_dist.report.study import Study, study
@@ -38,7 +39,7 @@ def run_page(
     pictures: Mapping[str, Picture] = _NONE,
 ) -> str:
     """Render a run's page."""
-    return _render(document, verdict.run_verdict(document), pictures, evidence)
+    return _render(document, verdict.run_verdict(document, formats.isolated), pictures, evidence)
 
 
 def sweep_page(
@@ -48,7 +49,8 @@ def sweep_page(
 ) -> str:
     """Render a sweep's page; what is `known` of it is not worked out again."""
     found = study(document) if known is None else known
-    return _render(document, verdict.sweep_verdict(document), pictures, _NOTHING, found)
+    sentences = verdict.sweep_verdict(document, formats.isolated)
+    return _render(document, sentences, pictures, _NOTHING, found)
 
 
 def sections(kind: Kind) -> dict[str, str]:
@@ -88,19 +90,19 @@ def _render(
 ) -> str:
     templates = environment()
     kind: Kind = "run" if isinstance(document, TrainDocument) else "sweep"
-    recipe = document.job.get("recipe", {})
+    recipe, source = document.job.get("recipe", {}), formats.isolated(document.data.source)
     context = {
         "kind": kind,
         "name": document.run if isinstance(document, TrainDocument) else document.sweep,
         "document": document,
         "recipe": recipe,
-        "origin": f"{_isolated(document.data.source)}, seed {recipe.get('seed', formats.DASH)}",
+        "origin": f"“{source}”, seed {recipe.get('seed', formats.DASH)}",
         "verdict": sentences,
-        "curves": charts(document),
+        "curves": guarded("the learning curves", charts, document) or [],
         "evidence": evidence,
         "pictures": pictures,
         "study": known,
-        "sheet": sheet(document.test, evidence),
+        "sheet": guarded("the images of the confusion matrix", sheet, document.test, evidence),
     }
     bodies = {
         name: templates.get_template(path).render(context) for name, path in sections(kind).items()
@@ -108,11 +110,6 @@ def _render(
     filled = {name: body for name, body in bodies.items() if body.strip()}
     titles = {name: _title(body) for name, body in filled.items()}
     return templates.get_template("page.html").render(context, bodies=filled, titles=titles)
-
-
-def _isolated(name: str) -> str:
-    # A name written from right to left turns no more than itself.
-    return f"“\u2068{name}\u2069”"
 
 
 def _title(body: str) -> str:
@@ -147,6 +144,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     formats.points,
     formats.setting,
     formats.flattened,
+    formats.isolated,
     evaluation.interval,
     evaluation.most_confused,
     verdict.ranked,

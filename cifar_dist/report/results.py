@@ -4,6 +4,7 @@ import textwrap
 
 from cifar_dist.documents import DataFacts, Evaluation, Provenance, TrainDocument, TuneDocument
 from cifar_dist.report.attempts import attempt_line, storage_line
+from cifar_dist.report.columns import printable
 from cifar_dist.report.confirmation import confirmation_table
 from cifar_dist.report.cost import cpu_seconds, gpu_seconds
 from cifar_dist.report.evaluation_text import evaluation_text
@@ -23,8 +24,7 @@ def run_results(document: TrainDocument) -> str:
         "model": f"{recipe.get('model', {}).get('name', DASH)}, "
         f"{thousands(document.parameters)} parameters, weights of epoch {document.best_epoch}",
         **_origin(document.data, document.provenance, recipe.get("seed", DASH)),
-        "trained": f"{duration(document.train_seconds)} of {duration(document.total_seconds)}, "
-        f"{thousands(document.images_per_second)} images/s",
+        "trained": f"{_trained(document)}, {thousands(document.images_per_second)} images/s",
         "held": f"{duration(cpu_seconds(document))} of CPUs, "
         f"{duration(gpu_seconds(document))} of GPUs in training steps",
         **_kept(document),
@@ -70,6 +70,13 @@ def _origin(data: DataFacts, made: Provenance, seed: object) -> dict[str, str]:
     }
 
 
+def _trained(document: TrainDocument) -> str:
+    steps, total = duration(document.train_seconds), duration(document.total_seconds)
+    if len(document.attempts) > 1:
+        return f"{steps} over all attempts, {total} of the last attempt in all"
+    return f"{steps} of {total}"
+
+
 def _kept(document: TrainDocument) -> dict[str, str]:
     facts = {}
     if len(document.attempts) > 1:
@@ -85,7 +92,7 @@ def _evaluated(test: Evaluation | None) -> str:
 
 def _text(facts: dict[str, str], verdict: list[str], tables: list[str]) -> str:
     width = max(map(len, facts))
-    lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
+    lines = [f"{name:<{width}}  {printable(value)}" for name, value in facts.items()]
     sentences = "\n".join(
         textwrap.fill(sentence, 100, break_on_hyphens=False) for sentence in verdict
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cifar_dist.documents import TuneDocument
 from cifar_dist.report.axes import Axis, axes
+from cifar_dist.report.guarded import guarded
 from cifar_dist.report.importance import Importance, importance
 from cifar_dist.report.rungs import RungRow, rungs
 from cifar_dist.report.savings import Savings, savings
@@ -23,10 +24,11 @@ class Study:
 
 def study(document: TuneDocument) -> Study:
     """Work everything out; the forests of the importance take most of its seconds."""
-    columns = axes(document)
+    columns = guarded("the columns of parameters", axes, document) or []
+    unknown = Importance([], 0, silence="It could not be worked out; the log says why.")
     return Study(
         axes=columns,
-        importance=importance(document, columns),
+        importance=guarded("importance", importance, document, columns) or unknown,
         rungs=rungs(document),
         savings=savings(document),
         lanes=lanes(document),

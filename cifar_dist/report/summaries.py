@@ -72,7 +72,7 @@ def measures(document: CompareDocument) -> dict[str, list[str]]:
         "validation accuracy": shares([_accuracy(run.validation) for run in runs]),
         "training accuracy": shares([run.train_accuracy for run in runs]),
         "test loss": [decimal(run.test.loss if run.test else None) for run in runs],
-        "generalization gap": [points(run.generalization_gap) for run in runs],
+        "generalization gap": [signed_points(run.generalization_gap) for run in runs],
         "over-fits": [_overfits(run) for run in runs],
         "stability": [decimal(run.stability) for run in runs],
         "parameters": [thousands(run.parameters) for run in runs],
@@ -93,10 +93,10 @@ def paired_sentence(test: PairedTest) -> str:
     low, high = (f"{100 * bound:+.1f}" for bound in test.interval)
     more = f", {p_value(adjusted)} corrected for all pairs" if adjusted != test.p_mid else ""
     return (
-        f"{pair}: {points(test.difference)} on the same {thousands(test.images)} {test.split} "
-        f"images (95 % interval {low} to {high}). {thousands(test.only_second)} are recognized by "
-        f"{test.second} alone, {thousands(test.only_first)} by {test.first} alone. McNemar's test: "
-        f"mid-p {p_value(test.p_mid)}, exact {p_value(test.p_exact)}{more}: "
+        f"{pair}: {signed_points(test.difference)} on the same {thousands(test.images)} "
+        f"{test.split} images (95 % interval {low} to {high}). {thousands(test.only_second)} are "
+        f"recognized by {test.second} alone, {thousands(test.only_first)} by {test.first} alone. "
+        f"McNemar's test: mid-p {p_value(test.p_mid)}, exact {p_value(test.p_exact)}{more}: "
         f"{'a difference' if is_sure else 'no sure difference'}."
     )
 
@@ -177,7 +177,7 @@ def _overfits(run: ComparedRun) -> str:
     return _OVERFITTING[run.overfitting.verdict] if run.overfitting else "not known"
 
 
-def points(difference: float | None) -> str:
+def signed_points(difference: float | None) -> str:
     """Write a difference of two shares in percentage points, with its sign."""
     return DASH if difference is None else f"{100 * difference:+.2f} points"
 

@@ -1,6 +1,7 @@
 """What a result means, in two or three sentences made from its numbers."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from cifar_dist.documents import (
     Evaluation,
@@ -11,20 +12,25 @@ from cifar_dist.documents import (
     TuneDocument,
 )
 from cifar_dist.report.attempts import resumptions
+from cifar_dist.report.columns import printable
 from cifar_dist.report.confirmation import confirmed_sentences
 from cifar_dist.report.evaluation import interval, most_confused, noise
 from cifar_dist.report.formats import counted, decimal, percent, points, thousands
 from cifar_dist.report.savings import savings
 
+Named = Callable[[str], str]
 _UNSETTLED = (
     "Warning: the first and the second cannot be told apart by one seed and one validation split; "
     "to train both again with other seeds, add --confirm 2 --seeds 5 to the sweep's command."
 )
 
 
-def run_verdict(document: TrainDocument) -> list[str]:
-    """Say how good the model is, which weights are kept and what is hardest for it."""
-    sentences = [_reached(document), *resumptions(document.attempts)]
+def run_verdict(document: TrainDocument, named: Named = printable) -> list[str]:
+    """Say how good the model is, which weights are kept and what is hardest for it.
+
+    `named` writes what comes from outside: by itself as a terminal may show it.
+    """
+    sentences = [_reached(document, named), *resumptions(document.attempts)]
     if document.state != "finished":
         asked = document.job.get("recipe", {}).get("epochs", len(document.history))
         sentences.insert(
@@ -37,11 +43,14 @@ def run_verdict(document: TrainDocument) -> list[str]:
         sentences.append(f"The training loss stopped being finite in epoch {diverged[0]}.")
     if document.history:
         sentences.append(_kept(document))
-    return sentences + (_hardest(document.test) if document.test else [])
+    return sentences + (_hardest(document.test, named) if document.test else [])
 
 
-def sweep_verdict(document: TuneDocument) -> list[str]:
-    """Say who won and by how much, what pruning saved and how sure the order is."""
+def sweep_verdict(document: TuneDocument, named: Named = printable) -> list[str]:
+    """Say who won and by how much, what pruning saved and how sure the order is.
+
+    `named` writes what comes from outside: by itself as a terminal may show it.
+    """
     total = len(document.trials)
     winner = next((trial for trial in document.trials if trial.trial == document.best), None)
     if winner is None:
@@ -49,7 +58,7 @@ def sweep_verdict(document: TuneDocument) -> list[str]:
         reason, times = reasons.most_common(1)[0]
         return [
             f"No winner: {document.failed} of {counted(total, 'trial')} failed.",
-            f"The most frequent reason ({counted(times, 'trial')}): {reason}.",
+            f"The most frequent reason ({counted(times, 'trial')}): {named(reason)}.",
         ]
     sentences = [
         f"Trial {winner.trial} won among {counted(total, 'trial')} with a validation accuracy of "
@@ -91,11 +100,11 @@ def ranked(document: TuneDocument) -> list[TrialRow]:
     return sorted(document.trials, key=order)
 
 
-def _reached(document: TrainDocument) -> str:
+def _reached(document: TrainDocument, named: Named) -> str:
     model = document.job.get("recipe", {}).get("model", {}).get("name", "The model")
     name = (
-        f"{model} ({thousands(document.parameters)} parameters), trained on "
-        f"{counted(document.data.train_images, 'image')} of {document.data.source},"
+        f"{named(model)} ({thousands(document.parameters)} parameters), trained on "
+        f"{counted(document.data.train_images, 'image')} of {named(document.data.source)},"
     )
     if document.test:
         return f"{name} classifies {described(document.test.score)} correctly."
@@ -128,24 +137,27 @@ def _judged(found: Overfitting) -> str:
     }[found.verdict]
 
 
-def _hardest(test: Evaluation) -> list[str]:
+def _hardest(test: Evaluation, named: Named) -> list[str]:
     if not test.per_class:
         return []
     index = min(range(len(test.per_class)), key=lambda i: test.per_class[i].recall)
     row, other = test.per_class[index], most_confused(test, index)
-    taken = f", most often taken for {other[0]} ({counted(other[1], 'image')})" if other else ""
+    taken = ""
+    if other:
+        taken = f", most often taken for {named(other[0])} ({counted(other[1], 'image')})"
     return [
-        f"The hardest class is {row.name}: {percent(row.recall, 1)} recognized{taken}"
-        f"{_most_frequent(test, row.name)}."
+        f"The hardest class is {named(row.name)}: {percent(row.recall, 1)} recognized{taken}"
+        f"{_most_frequent(test, row.name, named)}."
     ]
 
 
-def _most_frequent(test: Evaluation, hardest: str) -> str:
+def _most_frequent(test: Evaluation, hardest: str, named: Named) -> str:
     if not test.confused or test.confused[0].true == hardest:
         return ""
     pair = test.confused[0]
     images = counted(pair.images, "image")
-    return f"; the most frequent mistake is {pair.true} taken for {pair.predicted} ({images})"
+    true, predicted = named(pair.true), named(pair.predicted)
+    return f"; the most frequent mistake is {true} taken for {predicted} ({images})"
 
 
 def _tested(document: TuneDocument) -> str:

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
+from cifar_dist.errors import RefusedError
 from cifar_dist.runs.attempts import Attempt, claim_attempt
 from cifar_dist.runs.manifest import NAME, Manifest, read_manifest, upload_folder
 from cifar_dist.runs.seal import read_sealed, sealed
 from cifar_dist.store import MissingError, Store
 
 RESULT = "result.json"
+_WRITERS = 8  # more than ever write one kind of folder at the same moment
 
 
 class Dossier:
@@ -76,9 +78,17 @@ class Dossier:
     def write_folder(self, kind: str, folder: Path) -> str:
         """Store a local folder as the newest of its kind; gives its prefix."""
         number = len(self.store.folders(self.key(kind))) + 1
-        target = self.key(f"{kind}/{number:06d}")
-        Manifest(target, upload_folder(self.store, folder, target)).write(self.store)
-        return target
+        last = number + _WRITERS
+        while True:
+            target = self.key(f"{kind}/{number:06d}")
+            try:
+                Manifest(target, upload_folder(self.store, folder, target)).write(self.store)
+            except RefusedError:  # taken since it was listed
+                if number == last:
+                    raise
+                number += 1
+            else:
+                return target
 
     def folder(self, kind: str) -> Manifest | None:
         """Give the newest complete folder of a kind. Raises DamagedError."""

@@ -22,6 +22,8 @@ from cifar_dist.runs.sweep import Sweep
 from cifar_dist.store import Content, MissingError, Store, open_store
 from cifar_dist.store.disk import chunks, copy, reported
 
+WINNER = "winner"
+"""The folder of a fetched sweep with the documents of its winner's retraining."""
 _KINDS: dict[str, type[Run] | type[Sweep]] = {"runs": Run, "sweeps": Sweep}
 
 
@@ -86,7 +88,8 @@ def verify(store: Store, name: str) -> list[ArtifactRow]:
 def fetch(store: Store, name: str, folder: Path, which: str = BEST) -> list[ArtifactRow]:
     """Copy a run's (or a sweep's winner's) checkpoint, documents and report, verified.
 
-    `which` is 'latest' or the name of a pin. Rows are named relative to `folder`. Raises
+    Those of the run that a sweep's winner was retrained by, whose recipe is its own, go to
+    `winner/`. `which` is 'latest' or the name of a pin. Rows are named relative to `folder`. Raises
     RefusedError if a file with other content is in the way; nothing is changed then.
     """
     found = locate(store, name)
@@ -95,7 +98,16 @@ def fetch(store: Store, name: str, folder: Path, which: str = BEST) -> list[Arti
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged:
             _checkpoint(found, which, Path(staged))
             _documents(found, Path(staged))
+            if isinstance(found, Sweep) and is_retrained(winner := _winner(found).prefix):
+                _documents(Run(store, winner), Path(staged, WINNER))
+            if report := found.report():
+                report.download(store, Path(staged, "report"))
             return _install(Path(staged), folder)
+
+
+def is_retrained(winner_run: str) -> bool:
+    """Tell a sweep's retrained winner, by its prefix, from one of its trials."""
+    return winner_run.startswith("runs/")
 
 
 def fetch_report(store: Store, name: str, folder: Path) -> list[ArtifactRow]:
@@ -179,12 +191,11 @@ def _winner(sweep: Sweep) -> Run:
 
 
 def _documents(found: Run | Sweep, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
     documents = {found.HEAD: found.document, RESULT: found.result}
     for name, document in documents.items():
         if document is not None:
             (folder / name).write_text(json.dumps(document, indent=2) + "\n")
-    if report := found.report():
-        report.download(found.store, folder / "report")
 
 
 def _install(staged: Path, folder: Path) -> list[ArtifactRow]:

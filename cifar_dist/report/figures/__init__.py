@@ -5,7 +5,7 @@ from types import ModuleType
 from cifar_dist.documents import TrainDocument
 from cifar_dist.report.evidence import Evidence
 from cifar_dist.report.figures import calibration, data, films, galleries, model
-from cifar_dist.report.figures.drawing import style
+from cifar_dist.report.figures.drawing import drawn
 from cifar_dist.report.pictures import Picture
 
 FIGURES: tuple[ModuleType, ...] = (calibration, galleries, films, data, model)
@@ -14,6 +14,4 @@ FIGURES: tuple[ModuleType, ...] = (calibration, galleries, films, data, model)
 
 def run_pictures(document: TrainDocument, evidence: Evidence) -> dict[str, Picture]:
     """Draw every figure of a run, by name."""
-    with style():
-        drawn = (picture for module in FIGURES for picture in module.pictures(document, evidence))
-        return {picture.name: picture for picture in drawn}
+    return drawn(FIGURES, document, evidence)

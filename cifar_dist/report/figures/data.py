@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 
 _COLUMNS = 16
 _MARKED = 40  # epochs; the marks of more would be a band
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _NAMES: dict[Split, str] = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def pictures(document: TrainDocument, evidence: Evidence) -> Iterator[Picture]:
     """Draw `classes`, `class_distribution`, `augmentation` and `learning_rate`."""
     names = document.data.classes
-    known = [s for s in _SPLITS if s in evidence.images and s in evidence.labels]
-    for split in known[:1]:
+    if (split := evidence.sampled) is not None:
         yield classes(evidence.images[split], evidence.labels[split], names, split)
     if evidence.statistics:
         yield class_distribution(evidence.statistics, names)

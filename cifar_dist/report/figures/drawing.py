@@ -3,10 +3,12 @@
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from cifar_dist.report.guarded import guarded
 from cifar_dist.report.pictures import Picture
 
 if TYPE_CHECKING:
@@ -37,10 +39,23 @@ def style() -> Iterator[None]:
         "grid.alpha": 0.15,
         **dict.fromkeys(ink, INK),
     }
-    # A name may use letters that the font lacks; they print as boxes.
-    with mpl.rc_context(settings), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # else a matplotlibrc of the user's would decide
+        mpl.rcParams.update(settings)
+        # A name may use letters that the font lacks; they print as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* nativ")
         yield
+
+
+def drawn(modules: Sequence[ModuleType], document: object, known: object) -> dict[str, Picture]:
+    """Draw the pictures of each module, by name; one that fails is left out with all of its own."""
+    found: list[Picture] = []
+    with style():
+        for module in modules:
+            figures = f"the figures of {module.__name__.rpartition('.')[2]}"
+            found += guarded(figures, _pictures, module, document, known) or []
+    return {picture.name: picture for picture in found}
 
 
 def picture(name: str, alt: str, figure: "Figure") -> Picture:
@@ -82,3 +97,7 @@ def markup(name: str, figure: "Figure") -> str:
     # Ids are unique within a picture, not within a page.
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     return f'{head} aria-hidden="true">{body}'
+
+
+def _pictures(module: ModuleType, document: object, known: object) -> list[Picture]:
+    return list(module.pictures(document, known))

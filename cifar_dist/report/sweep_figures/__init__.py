@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from cifar_dist.documents import TuneDocument
-from cifar_dist.report.figures.drawing import style
+from cifar_dist.report.figures.drawing import drawn
 from cifar_dist.report.pictures import Picture
 from cifar_dist.report.study import Study
 from cifar_dist.report.sweep_figures import (
@@ -28,6 +28,4 @@ FIGURES: tuple[ModuleType, ...] = (
 
 def sweep_pictures(document: TuneDocument, study: Study) -> dict[str, Picture]:
     """Draw every figure of a sweep, by name."""
-    with style():
-        drawn = (picture for module in FIGURES for picture in module.pictures(document, study))
-        return {picture.name: picture for picture in drawn}
+    return drawn(FIGURES, document, study)
