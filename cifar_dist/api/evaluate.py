@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from cifar_dist.api.origin import Origin
     from cifar_dist.api.views import Views
-    from cifar_dist.config import Recipe
     from cifar_dist.data import Dataset, Images
     from cifar_dist.documents import EvaluateDocument, Evaluation, Split
 
@@ -32,12 +31,11 @@ class Evaluator:
 
     def __init__(self, name: str, store: str, asked: Asked) -> None:
         from cifar_dist.api.origin import origin
-        from cifar_dist.config import parse_job
 
         self._name, self._asked = name, asked
         self._origin = origin(name, store)
-        self._recipe = parse_job({"recipe": dict(self._origin.recipe)}).recipe
-        self._dataset = opened(self._origin, self._recipe, asked.data)
+        self._recipe = self._origin.parsed
+        self._dataset = opened(self._origin, asked.data)
         self._is_own = self._dataset.sha256 == self._origin.data.sha256
         self.split: Split = asked.split or ("validation" if self._is_own else "test")
         self._images = self._chosen()
@@ -49,17 +47,12 @@ class Evaluator:
 
     def __call__(self) -> "EvaluateDocument":
         """Evaluate, on a GPU if there is one."""
-        import torch
-
-        from cifar_dist.config import Placement
-        from cifar_dist.device import device_for, device_name
+        from cifar_dist.device import device_name
         from cifar_dist.documents import EvaluateDocument
-        from cifar_dist.machine import owned_cpus
         from cifar_dist.outcome import provenance
 
-        torch.set_num_threads(owned_cpus())
-        device = device_for(Placement())
-        found = self._evaluation(self._origin.model.to(device))
+        model = self._origin.placed()
+        found = self._evaluation(model)
         precision = {"name": "fp32", "reason": "evaluation is always in fp32"}
         return EvaluateDocument(
             **dict(found),
@@ -70,7 +63,7 @@ class Evaluator:
             data=self._dataset.facts(),
             trained_on=self._origin.data.sha256,
             seed=self._recipe.seed,
-            provenance=provenance(device_name(device), 1, precision),
+            provenance=provenance(device_name(next(model.parameters()).device), 1, precision),
         )
 
     def _evaluation(self, model: "nn.Module") -> "Evaluation":
@@ -99,19 +92,25 @@ class Evaluator:
                 f"--split validation belongs to the images that {shown(self._name)} was trained "
                 f"on; leave it out to evaluate the test images of {shown(self._dataset.source)}"
             )
-        if self._dataset.validation is None:
-            raise ConfigError(
-                f"{shown(self._name)} was trained on all its training images, so there is no "
-                "validation split; evaluate it with --split test"
-            )
-        return self._dataset.validation
+        return validation(self._dataset, shown(self._name), "evaluate it with --split test")
 
 
-def opened(origin: "Origin", recipe: "Recipe", source: str | None) -> "Dataset":
+def validation(dataset: "Dataset", name: str, instead: str) -> "Images":
+    """Give the validation split. Raises ConfigError that says what to do instead."""
+    if dataset.validation is None:
+        raise ConfigError(
+            f"{name} was trained on all its training images, so there is no validation split; "
+            f"{instead}"
+        )
+    return dataset.validation
+
+
+def opened(origin: "Origin", source: str | None = None) -> "Dataset":
     """Open the images that weights were trained on, or others. Raises DataError."""
     from cifar_dist.config import S3
     from cifar_dist.dataset import prepare
 
+    recipe = origin.parsed
     try:
         prepared = prepare(source or recipe.data, s3=S3.model_validate(dict(origin.s3)))
     except DataError as error:

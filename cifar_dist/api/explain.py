@@ -39,16 +39,10 @@ class Explanation:
     """Weights with the images to explain. Raises CifarDistError."""
 
     def __init__(self, name: str, store: str, asked: Asked) -> None:
-        import torch
-
         from cifar_dist.api.origin import origin
-        from cifar_dist.config import Placement
-        from cifar_dist.device import device_for
         from cifar_dist.explain import Explainer
-        from cifar_dist.machine import owned_cpus
 
         _check(asked)
-        torch.set_num_threads(owned_cpus())
         self._asked, self._origin = asked, origin(name, store)
         self._classes = self._origin.data.classes
         if asked.target is not None and asked.target not in self._classes:
@@ -56,8 +50,7 @@ class Explanation:
                 f"--class {shown(asked.target)}: no class of {self._origin.name}; "
                 f"{nearest(asked.target, self._classes)}"
             )
-        model = self._origin.model.to(device_for(Placement()))
-        self._explainer = Explainer(model, asked.layer, asked.method)
+        self._explainer = Explainer(self._origin.placed(), asked.layer, asked.method)
         self._skipped: list[SkippedFile] = []
 
     @property
@@ -95,15 +88,11 @@ class Explanation:
     def _of_files(self) -> _Made:
         import torch
 
-        from cifar_dist.api.predict import read_images
+        from cifar_dist.api.predict import numbered, read_images
 
         found = read_images(self._asked.files)
         self._skipped = found.skipped
-        width = len(str(len(found.paths)))
-        names = {
-            f"{number:0{width}}-{Path(path).stem}.png": path
-            for number, path in enumerate(map(legible, found.paths), start=1)
-        }
+        names = dict(zip(numbered(found.paths), map(legible, found.paths), strict=True))
         return self._overlaid(names, torch.from_numpy(found.pixels))
 
     def _of_split(self) -> _Made:
@@ -189,19 +178,12 @@ class Explanation:
         )
 
     def _images(self) -> "Images":
-        from cifar_dist.api.evaluate import opened
-        from cifar_dist.config import parse_job
+        from cifar_dist.api.evaluate import opened, validation
 
-        recipe = parse_job({"recipe": dict(self._origin.recipe)}).recipe
-        dataset = opened(self._origin, recipe, None)
+        dataset = opened(self._origin)
         if self._asked.split == "test":
             return dataset.test
-        if dataset.validation is None:
-            raise ConfigError(
-                f"{self._origin.name} was trained on all its training images, so there is no "
-                "validation split; explain images of --split test"
-            )
-        return dataset.validation
+        return validation(dataset, self._origin.name, "explain images of --split test")
 
 
 def _check(asked: Asked) -> None:

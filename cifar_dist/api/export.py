@@ -171,12 +171,10 @@ def _checked(model: "nn.Module", path: Path, origin: Origin) -> OnnxCheck:
 def _validation(origin: Origin) -> "tuple[str, Images]":
     """Open the validation images that belong to a model, or those of the sample."""
     from cifar_dist.api.evaluate import opened
-    from cifar_dist.config import parse_job
     from cifar_dist.dataset import open_dataset
 
     with suppress(CifarDistError):  # they need not be on this machine
-        recipe = parse_job({"recipe": dict(origin.recipe)}).recipe
-        own = opened(origin, recipe, None)
+        own = opened(origin)
         if own.validation is not None:
             return own.source, own.validation
     sample = open_dataset(_FALLBACK, validation_fraction=0.1, seed=0)

@@ -47,7 +47,7 @@ def pretrained_names() -> list[str]:
 
 
 def _from_store(address: str) -> "nn.Module":
-    from cifar_dist.runs import fetch
+    from cifar_dist.runs import fetch_model
     from cifar_dist.store import open_store
 
     head, _, name = address.rstrip("/").rpartition("/")
@@ -58,7 +58,7 @@ def _from_store(address: str) -> "nn.Module":
             "`cifar-dist artifacts get`, or an architecture's name"
         )
     with tempfile.TemporaryDirectory(prefix="cifar-dist-") as scratch:
-        fetch(open_store(uri), name, Path(scratch, "copy"))
+        fetch_model(open_store(uri), name, Path(scratch, "copy"))
         return _from_folder(Path(scratch, "copy"))
 
 

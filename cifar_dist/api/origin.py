@@ -24,6 +24,8 @@ from cifar_dist.runs.manifest import NAME
 if TYPE_CHECKING:
     from torch import nn
 
+    from cifar_dist.config import Recipe
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -42,6 +44,24 @@ class Origin:
     """Whose weights these are, where that is known."""
     s3: Mapping[str, Any] = field(default_factory=dict)
     """How its run reached S3."""
+
+    @property
+    def parsed(self) -> "Recipe":
+        """Its recipe, checked. Raises ConfigError."""
+        from cifar_dist.config import parse_job
+
+        return parse_job({"recipe": dict(self.recipe)}).recipe
+
+    def placed(self) -> "nn.Module":
+        """Give the model on a GPU if there is one, else with all CPUs that this process owns."""
+        import torch
+
+        from cifar_dist.config import Placement
+        from cifar_dist.device import device_for
+        from cifar_dist.machine import owned_cpus
+
+        torch.set_num_threads(owned_cpus())
+        return self.model.to(device_for(Placement()))
 
     @property
     def has_read_test(self) -> bool:
@@ -65,7 +85,7 @@ def origin(name: str, store: str) -> Origin:
 
 @contextmanager
 def _copy(name: str, folder: Path | None, store: str) -> Iterator[Path]:
-    from cifar_dist.runs import fetch
+    from cifar_dist.runs import fetch_model
     from cifar_dist.store import open_store
     from cifar_dist.store.disk import scratch
 
@@ -79,7 +99,7 @@ def _copy(name: str, folder: Path | None, store: str) -> Iterator[Path]:
             "STORE/runs/ID, the folder of `cifar-dist artifacts get`, or an architecture's name"
         )
     with scratch() as place:
-        fetch(open_store(uri), found, place / "copy")
+        fetch_model(open_store(uri), found, place / "copy")
         yield place / "copy"
 
 

@@ -71,10 +71,7 @@ def explained(
     from cifar_dist.report.overlays import side_by_side
     from cifar_dist.store.disk import reported
 
-    files = [
-        folder / f"{number:0{len(str(len(images.paths)))}}-{Path(legible(path)).stem}.png"
-        for number, path in enumerate(images.paths, start=1)
-    ]
+    files = [folder / name for name in numbered(images.paths)]
     with reported(str(folder)):
         if taken := [file for file in files if file.exists()]:
             raise RefusedError(f"{taken[0]} exists; remove it or name another folder with --cam")
@@ -89,6 +86,13 @@ def explained(
             file.write_bytes(side_by_side(pixels, found, lines))
             rows.append(row.model_copy(update={"cam": legible(file)}))
     return document.model_copy(update={"images": rows})
+
+
+def numbered(paths: Sequence[Path]) -> list[str]:
+    """Name a PNG for each of some image files; none is named twice."""
+    width = len(str(len(paths)))
+    stems = (Path(legible(path)).stem for path in paths)
+    return [f"{number:0{width}}-{stem}.png" for number, stem in enumerate(stems, start=1)]
 
 
 def _maps(

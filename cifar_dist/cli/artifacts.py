@@ -36,13 +36,7 @@ Page = Annotated[
     Path | None, typer.Option("--output", metavar="HTML", help="File to write, with the curves.")
 ]
 Weights = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A run or sweep of the store, STORE/runs/ID, a fetched folder, or an architecture "
-        "whose weights come with the package.",
-        autocompletion=completion.runs,
-    ),
+    str, typer.Argument(metavar="MODEL", help=options.WEIGHTS, autocompletion=completion.runs)
 ]
 Format = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="safetensors, torch or onnx.")

@@ -4,19 +4,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from cifar_dist.cli import completion, options
+from cifar_dist.cli import options
 from cifar_dist.cli.commands import add
 from cifar_dist.cli.output import emit, say
 
-Weights = Annotated[
-    str,
-    typer.Argument(
-        metavar="WEIGHTS",
-        help="A run or sweep of the store, STORE/runs/ID, a fetched folder, or an architecture "
-        "whose weights come with the package.",
-        autocompletion=completion.runs,
-    ),
-]
 Part = Annotated[
     Literal["validation", "test"] | None,
     typer.Option(
@@ -37,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _evaluate(
-    weights: Weights,
+    weights: options.Weights,
     split: Part = None,
     data: options.Data = None,
     views: Views = "none",

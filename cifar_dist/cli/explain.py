@@ -5,21 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from cifar_dist.cli import completion, options
+from cifar_dist.cli import options
 from cifar_dist.cli.commands import add
 from cifar_dist.cli.evaluate import warn_of_test
 from cifar_dist.cli.figures import write_files
 from cifar_dist.cli.output import check_free, emit, say
 
-Weights = Annotated[
-    str,
-    typer.Argument(
-        metavar="WEIGHTS",
-        help="A run or sweep of the store, STORE/runs/ID, a fetched folder, or an architecture "
-        "whose weights come with the package.",
-        autocompletion=completion.runs,
-    ),
-]
 Files = Annotated[
     list[Path] | None,
     typer.Argument(metavar="IMAGE", help="JPEG or PNG files, in place of a split's images."),
@@ -55,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _explain(
-    weights: Weights,
+    weights: options.Weights,
     files: Files = None,
     split: Part = "validation",
     index: Index = None,

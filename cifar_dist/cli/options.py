@@ -57,6 +57,13 @@ Id = Annotated[
         metavar="ID", help="A run or sweep of `artifacts ls`.", autocompletion=completion.runs
     ),
 ]
+WEIGHTS = (
+    "A run or sweep of the store, STORE/runs/ID, a fetched folder, or an architecture whose "
+    "weights come with the package."
+)
+Weights = Annotated[
+    str, typer.Argument(metavar="WEIGHTS", help=WEIGHTS, autocompletion=completion.runs)
+]
 
 DEFAULT_STORE = "artifacts"
 FIELDS = {

@@ -18,8 +18,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="A run or sweep of the store, STORE/runs/ID, a fetched folder, or an architecture "
-        "whose weights come with the package.",
+        help=options.WEIGHTS,
         autocompletion=completion.runs,
     ),
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cifar_dist.documents import CompareDocument, ComparedRun
 from cifar_dist.report.comparison import STABILITY_EPOCHS
+from cifar_dist.report.curves import highest_loss
 from cifar_dist.report.figures.drawing import BLUE, INK, ORANGE, picture, style
 from cifar_dist.report.overfitting import RULE
 from cifar_dist.report.page import environment
@@ -20,7 +21,6 @@ from cifar_dist.report.summaries import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ABOVE_CHANCE = 1.5  # a diverging loss is cut off here, in units of guessing's loss
 _COLUMNS = 3
 _MEASURES = ("loss", "accuracy")
 _LINES: dict[str, dict[str, Any]] = {
@@ -96,7 +96,7 @@ def _draw(axes: "Axes", run: ComparedRun, measure: str) -> None:
 
 
 def _limit(axes: "Axes", runs: Sequence[ComparedRun]) -> None:
-    top = _ABOVE_CHANCE * math.log(max(2, len(runs[0].data.classes)))
+    top = highest_loss(len(runs[0].data.classes))
     if axes.get_ylim()[1] > top:
         axes.set_ylim(top=top)
 

@@ -81,6 +81,11 @@ def charts(document: TrainDocument | TuneDocument) -> list[Chart]:
         return [_chart(panel) for panel in _panels(document)]
 
 
+def highest_loss(classes: int) -> float:
+    """Give the loss at which curves are cut off."""
+    return _ABOVE_CHANCE * math.log(max(classes, 2))
+
+
 def _panels(document: TrainDocument | TuneDocument) -> list[_Panel]:
     if isinstance(document, TrainDocument):
         return [_run_panel(document, "loss"), _run_panel(document, "accuracy")]
@@ -138,7 +143,7 @@ def _winner(winner: list[TrialRow], measure: str) -> str:
 
 
 def _top(measure: str, classes: int) -> float:
-    return _ABOVE_CHANCE * math.log(max(classes, 2)) if measure == "loss" else math.inf
+    return highest_loss(classes) if measure == "loss" else math.inf
 
 
 def _curve(

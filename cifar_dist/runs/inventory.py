@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -93,16 +93,16 @@ def fetch(store: Store, name: str, folder: Path, which: str = BEST) -> list[Arti
     RefusedError if a file with other content is in the way; nothing is changed then.
     """
     found = locate(store, name)
-    with reported(str(folder)):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged:
-            _checkpoint(found, which, Path(staged))
-            _documents(found, Path(staged))
-            if isinstance(found, Sweep) and is_retrained(winner := _winner(found).prefix):
-                _documents(Run(store, winner), Path(staged, WINNER))
-            if report := found.report():
-                report.download(store, Path(staged, "report"))
-            return _install(Path(staged), folder)
+    with _staged(folder) as staged:
+        _model(found, which, staged)
+        if report := found.report():
+            report.download(store, staged / "report")
+        return _install(staged, folder)
+
+
+def fetch_model(store: Store, name: str, folder: Path) -> None:
+    """Copy the best checkpoint and the documents into a new folder, as `fetch`; no report."""
+    _model(locate(store, name), BEST, folder)
 
 
 def is_retrained(winner_run: str) -> bool:
@@ -118,11 +118,9 @@ def fetch_report(store: Store, name: str, folder: Path) -> list[ArtifactRow]:
         raise RefusedError(
             f"{found.prefix} has no report yet; go on with `cifar-dist resume {name}`"
         )
-    with reported(str(folder)):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged:
-            report.download(store, Path(staged))
-            return _install(Path(staged), folder)
+    with _staged(folder) as staged:
+        report.download(store, staged)
+        return _install(staged, folder)
 
 
 def copy_verified(folder: Path, name: str, target: Path) -> None:
@@ -165,6 +163,22 @@ def _judged(store: Store, key: str, expected: Content) -> ArtifactRow:
     except MissingError:
         verdict = "missing"
     return ArtifactRow(key=key, bytes=expected.bytes, sha256=expected.sha256, verdict=verdict)
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside another, for what is moved there once it is whole."""
+    with reported(str(folder)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged:
+            yield Path(staged)
+
+
+def _model(found: Run | Sweep, which: str, folder: Path) -> None:
+    _checkpoint(found, which, folder)
+    _documents(found, folder)
+    if isinstance(found, Sweep) and is_retrained(winner := _winner(found).prefix):
+        _documents(Run(found.store, winner), folder / WINNER)
 
 
 def _checkpoint(found: Run | Sweep, which: str, folder: Path) -> None:
