@@ -12,6 +12,7 @@ import pytest
 from cifar_dist.errors import StoreError
 from cifar_dist.runs import Attempt, BackgroundCommitter, Run
 from cifar_dist.store import open_store
+from cifar_dist.store.s3 import S3Store
 from tests.broken_storage import NAME, SERVERS, SIMULATED, count_intact, impatient, meanwhile
 from tests.fault_proxy import FaultProxy
 from tests.s3_servers import Versitygw
@@ -87,6 +88,26 @@ def test_a_storage_that_stays_away_is_an_error_and_what_is_local_stays(
     setattr(proxy, kind, False)
     broken_run.claim_attempt().commit(kept, step=3, epoch=3, metrics={})
     assert [manifest.step for manifest in broken_run.checkpoints()] == [3]
+
+
+def test_an_upload_that_a_restarted_server_only_says_is_complete_is_made_again(
+    versitygw: Versitygw, tmp_path: Path
+) -> None:
+    store, large = open_store(versitygw.new_uri()), content(2)["state.pt"]
+    assert isinstance(store, S3Store)
+    (tmp_path / "large").write_bytes(large)
+    dying = [[large[: 8 << 20], large[8 << 20 :]]]
+
+    def die(**_: object) -> None:
+        if dying:
+            versitygw.kill()
+            versitygw.half_complete(dying.pop())
+            versitygw.start()
+
+    store._bucket.client.meta.events.register("before-call.s3.CompleteMultipartUpload", die)
+    sent = store.upload("large", tmp_path / "large")
+    assert not dying
+    assert store.digest("large") == sent
 
 
 def test_a_server_that_crashes_again_and_again_loses_nothing(

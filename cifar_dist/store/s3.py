@@ -52,7 +52,7 @@ class S3Store(Store):
     def claim(self, key: str, data: bytes) -> bool:
         """Create an object unless it exists; True if it now holds exactly these bytes."""
         content = copy([data], len)
-        if self.s3.single_writer and self._exists(key):
+        if self.s3.single_writer and self._size(key) is not None:
             return self.holds(key, content)
         try:
             self._put(key, data)
@@ -150,12 +150,11 @@ class S3Store(Store):
         facts = {**self._object(key), "ChecksumSHA256": _checksum(data)}
         self._bucket.ask("put_object", **facts, Body=data, **self._condition)
 
-    def _exists(self, key: str) -> bool:
+    def _size(self, key: str) -> int | None:
         try:
-            self._bucket.ask("head_object", Key=self._name(key))
+            return int(self._bucket.ask("head_object", Key=self._name(key))["ContentLength"])
         except MissingError:
-            return False
-        return True
+            return None
 
     def _prove(self, key: str, data: bytes) -> None:
         # Writing the same bytes again harms nothing and must be refused.
@@ -176,7 +175,7 @@ class S3Store(Store):
 
     def _upload_large(self, key: str, path: Path) -> Content:
         with reported(str(path)):
-            if self._exists(key):  # some servers ignore the condition when parts are completed
+            if self._size(key) is not None:  # some servers ignore the condition as parts complete
                 content = copy(chunks(path), len)
                 if not self.holds(key, content):
                     raise self.taken(key)
@@ -212,6 +211,10 @@ class S3Store(Store):
                 if not self._holds_now(key, content):
                     raise self.taken(key) from error
             else:
+                if self._size(key) != content.bytes:
+                    # versitygw, killed while it completes, says to the repeated request that all
+                    # is well, and has nothing (its CompleteMultipartUpload, v1.8).
+                    raise GoneError
                 undo.pop_all()
         return content
 
