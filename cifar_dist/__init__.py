@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from cifar_dist.errors import CifarDistError
 
 if TYPE_CHECKING:
-    from cifar_dist.api import load_model, train, tune
+    from cifar_dist.api import figures, load_model, train, tune
 
 __version__ = "0.1.0"
 
-__all__ = ["CifarDistError", "load_model", "train", "tune"]
+__all__ = ["CifarDistError", "figures", "load_model", "train", "tune"]
 
 
 def __getattr__(name: str) -> Any:

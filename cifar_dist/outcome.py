@@ -144,16 +144,18 @@ def compose_sweep(
     )
 
 
-def publish_sweep(sweep: Sweep, document: TuneDocument, extension: int = 0) -> None:
+def publish_sweep(
+    sweep: Sweep, document: TuneDocument, evidence: Evidence, extension: int = 0
+) -> None:
     """Write a sweep's report and its result, which ends it or one of its extensions."""
-    report_sweep(sweep, document)
+    report_sweep(sweep, document, evidence)
     sweep.finish(document.model_dump(mode="json"), extension)
 
 
-def report_sweep(sweep: Sweep, document: TuneDocument) -> None:
-    """Write a sweep's newest report."""
+def report_sweep(sweep: Sweep, document: TuneDocument, evidence: Evidence) -> None:
+    """Write a sweep's newest report; the evidence is its winner's."""
     with scratch() as folder:
-        write_sweep(document, folder)
+        write_sweep(document, folder, evidence)
         sweep.write_report(folder)
 
 

@@ -12,11 +12,11 @@ from cifar_dist.checkpoint import WEIGHTS, load_weights
 from cifar_dist.config import Job, patched
 from cifar_dist.data import Dataset
 from cifar_dist.device import device_for
-from cifar_dist.documents import DataFacts, Evaluation, Score
+from cifar_dist.documents import DataFacts
 from cifar_dist.errors import RefusedError
 from cifar_dist.learner import build_model
 from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
-from cifar_dist.scoring import Asked, score
+from cifar_dist.scoring import Asked, Scores, score
 from cifar_dist.search import Space
 from cifar_dist.store import Store
 from cifar_dist.world import World
@@ -82,7 +82,7 @@ def differences(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     ]
 
 
-def score_winner(run: Run, job: Job, dataset: Dataset) -> tuple[Score | None, Evaluation | None]:
+def score_winner(run: Run, job: Job, dataset: Dataset) -> Scores:
     """Evaluate a trial's best checkpoint on the validation and, this once, the test split."""
     best = run.best()
     if best is None:
@@ -92,8 +92,7 @@ def score_winner(run: Run, job: Job, dataset: Dataset) -> tuple[Score | None, Ev
         run.download(best, Path(folder))
         load_weights(model, Path(folder) / WEIGHTS)
     model.to(device_for(patched(job, {"placement.gpus_per_worker": None}).placement))
-    validation, test = score(run, model, dataset, Asked(job.recipe.seed, job.test), World())
-    return validation.score if validation else None, test
+    return score(run, model, dataset, Asked(job.recipe.seed, job.test), World())
 
 
 def _shaping(asked: dict[str, Any]) -> dict[str, Any]:

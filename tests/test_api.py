@@ -50,7 +50,7 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
 def test_importing_the_package_loads_neither_torch_nor_ray(folder: Path) -> None:
     code = "import sys, cifar_dist; print(cifar_dist.__all__, {'torch', 'ray'} & {*sys.modules})"
     ended = finished(python("-c", code, cwd=folder))
-    assert ended.out == "['CifarDistError', 'load_model', 'train', 'tune'] set()\n"
+    assert ended.out == "['CifarDistError', 'figures', 'load_model', 'train', 'tune'] set()\n"
     assert set(cifar_dist.__all__) <= set(dir(cifar_dist))
     with pytest.raises(AttributeError, match="nosuch"):
         cifar_dist.nosuch  # noqa: B018 - reading it is the test

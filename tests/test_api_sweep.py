@@ -11,9 +11,10 @@ from cifar_dist.api.notebook import follower
 from cifar_dist.api.sweep import SHOWN, Again, check_won, continue_sweep, named, run_sweep
 from cifar_dist.cluster.tune import Trials
 from cifar_dist.config import Job
-from cifar_dist.documents import Evaluation, Score, TrainDocument, TrialRow, TuneDocument
+from cifar_dist.documents import TrainDocument, TrialRow, TuneDocument
 from cifar_dist.errors import ConfigError, InterruptedRunError, RefusedError, RunError
 from cifar_dist.runs import Ledger, Run, Sweep, list_runs
+from cifar_dist.scoring import Scores
 from cifar_dist.search import Space
 from cifar_dist.store import open_store
 from tests.result_documents import run_document, sweep_document, trial
@@ -42,9 +43,9 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     known = run_document()
 
-    def score(run: Run, *_: object) -> tuple[Score | None, Evaluation | None]:
+    def score(run: Run, *_: object) -> Scores:
         found.append(run.prefix)
-        return known.validation, known.test
+        return Scores(known.validation_evaluation, known.test)
 
     monkeypatch.setattr("cifar_dist.sweep.score_winner", score)
     return found

@@ -19,7 +19,7 @@ from cifar_dist.outcome import start_run
 from cifar_dist.report.confirmation import confirmation, confirmed_sentences
 from cifar_dist.report.results import sweep_results
 from cifar_dist.runs import Run, Sweep, list_runs
-from cifar_dist.scoring import kept
+from cifar_dist.scoring import Scores, kept
 from cifar_dist.search import Space
 from cifar_dist.session import recipe_data
 from cifar_dist.store import open_store
@@ -100,7 +100,7 @@ def swept(space: Space, monkeypatch: pytest.MonkeyPatch) -> TuneDocument:
     known = run_document()
     trials = Trials(ROWS, sweep_document().cost)
     monkeypatch.setattr("cifar_dist.cluster.tune.sweep_trials", lambda *_: trials)
-    monkeypatch.setattr("cifar_dist.sweep.score_winner", lambda *_: (known.validation, known.test))
+    monkeypatch.setattr("cifar_dist.sweep.score_winner", lambda *_: Scores(None, known.test))
     return run_sweep(space, {}, QUIET)
 
 

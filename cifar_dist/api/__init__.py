@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cifar_dist.api.model import load_model
 from cifar_dist.api.notebook import follower
+from cifar_dist.api.report import figures
 from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cifar_dist.documents import TrainDocument, TuneDocument
     from cifar_dist.search import Space
 
-__all__ = ["load_model", "train", "tune"]
+__all__ = ["figures", "load_model", "train", "tune"]
 
 _FILE = str | os.PathLike[str]
 

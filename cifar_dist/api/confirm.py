@@ -37,6 +37,7 @@ def confirm_sweep(
     """
     if top is None or document.best is None:
         return document
+    from cifar_dist.api.evidence import winners_evidence
     from cifar_dist.outcome import report_sweep
     from cifar_dist.report.confirmation import confirmation
     from cifar_dist.runs import Sweep
@@ -61,7 +62,7 @@ def confirm_sweep(
     found = confirmation(further, results)
     document = document.model_copy(update={"confirmed": found})
     sweep = Sweep(open_store(job.store, job.s3), f"sweeps/{document.sweep}")
-    report_sweep(sweep, document)
+    report_sweep(sweep, document, winners_evidence(sweep.store, document))
     sweep.confirm(found.model_dump(mode="json"))
     return document
 

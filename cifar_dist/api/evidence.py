@@ -1,4 +1,4 @@
-"""What a run's report is drawn from: what its store kept, its images and its recipe."""
+"""What reports are drawn from: what a store kept of a run or a sweep's winner, and its images."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -6,13 +6,15 @@ from typing import Any, TypeVar
 
 from cifar_dist.config import Job
 from cifar_dist.data import Dataset, statistics
-from cifar_dist.documents import EpochRecord
+from cifar_dist.documents import EpochRecord, TuneDocument
 from cifar_dist.film import read_film
 from cifar_dist.models.tables import describe
 from cifar_dist.previews import augmentation_sheet, schedule
 from cifar_dist.report.evidence import Evidence
 from cifar_dist.runs import Run
 from cifar_dist.scoring import Kept, kept
+from cifar_dist.session import recipe_data
+from cifar_dist.store import Store
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -37,6 +39,17 @@ def gather(run: Run, job: Job, dataset: Dataset, history: Sequence[EpochRecord] 
     made = {name: _attempted(make) for name, make in makers.items()}
     others = {name: part for name, part in made.items() if part is not None}
     return Evidence(predictions=found.predictions, maps=found.maps, **others)
+
+
+def winners_evidence(store: Store, document: TuneDocument) -> Evidence:
+    """Collect what a sweep's page shows of its winner; what is missing or fails is left out."""
+    prefix, asked = document.winner_run, document.best_job
+    if prefix is None or asked is None:
+        return Evidence()
+    found = _attempted(lambda: kept(Run(store, prefix))) or Kept({})
+    splits = _attempted(lambda: recipe_data(Job.model_validate(asked)).splits()) or {}
+    images = {split: part.pixels.numpy() for split, part in splits.items()}
+    return Evidence(found.predictions, images, maps=found.maps)
 
 
 def _attempted(make: Callable[[], T]) -> T | None:

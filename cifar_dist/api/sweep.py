@@ -179,6 +179,7 @@ def _finished(sweep: "Sweep", space: "Space", follower: "Follower") -> "TuneDocu
             "runs it again)"
         )
         return TuneDocument.model_validate({**stored, "confirmed": sweep.confirmed})
+    from cifar_dist.api.evidence import winners_evidence
     from cifar_dist.cluster.tune import sweep_trials
     from cifar_dist.outcome import publish_sweep
 
@@ -187,7 +188,7 @@ def _finished(sweep: "Sweep", space: "Space", follower: "Follower") -> "TuneDocu
     with follower.sweep() as progress, follower.stopping() as stop:
         trials = sweep_trials(space, sweep, progress, stop)
     document = _document(sweep, space, trials, goal.final, follower)
-    publish_sweep(sweep, document, goal.extension)
+    publish_sweep(sweep, document, winners_evidence(sweep.store, document), goal.extension)
     return document
 
 
@@ -230,6 +231,7 @@ def _retrained(sweep: "Sweep", job: "Job", follower: "Follower") -> dict[str, An
         "winner_run": f"runs/{trained.run}",
         "validation": trained.validation,
         "test": trained.test,
+        "validation_evaluation": trained.validation_evaluation,
     }
 
 
@@ -241,6 +243,12 @@ def _scored(sweep: "Sweep", trial: int, job: "Job") -> dict[str, Any]:
     run = sweep.trial(trial)
     if (stored := sweep.result) is not None and stored["winner_run"] == run.prefix:
         known = TuneDocument.model_validate(stored)  # the test split is not read again
-        return {"winner_run": run.prefix, "validation": known.validation, "test": known.test}
-    validation, test = score_winner(run, job, recipe_data(job))
-    return {"winner_run": run.prefix, "validation": validation, "test": test}
+        validation, test = known.validation_evaluation, known.test
+    else:
+        validation, test = score_winner(run, job, recipe_data(job))
+    return {
+        "winner_run": run.prefix,
+        "validation": validation.score if validation else None,
+        "test": test,
+        "validation_evaluation": validation,
+    }

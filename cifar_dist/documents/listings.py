@@ -78,6 +78,7 @@ class WeightsDocument(Document):
     provenance: Provenance
     validation: Score | None
     test: Score
+    train_seconds: float
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 

@@ -191,6 +191,8 @@ class TuneDocument(Document):
     spans: tuple[TrialSpan, ...] = ()
     """In the order they ended."""
     confirmed: Confirmation | None = None
+    validation_evaluation: Evaluation | None = None
+    """The winner's."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 

@@ -10,7 +10,7 @@ from cifar_dist.config import dump_yaml
 from cifar_dist.documents import Document, EpochRecord, TrainDocument, TuneDocument
 from cifar_dist.report.curves import curves_png
 from cifar_dist.report.evidence import Evidence
-from cifar_dist.report.figures import run_pictures
+from cifar_dist.report.figures import run_pictures, winner_pictures
 from cifar_dist.report.guarded import guarded
 from cifar_dist.report.page import run_page, sweep_page
 from cifar_dist.report.pictures import Picture
@@ -52,18 +52,20 @@ def write_run(
     return written | _drawn(pictures, folder) | _curves(document, folder)
 
 
-def write_sweep(document: TuneDocument, folder: Path) -> dict[str, Path]:
+def write_sweep(
+    document: TuneDocument, folder: Path, evidence: Evidence = _NOTHING
+) -> dict[str, Path]:
     """Write a sweep's report.json, study.json, trials.csv, results.txt, index.html and figures.
 
-    If a trial won, best.yaml is its job.
+    If a trial won, best.yaml is its job, and the evidence is its own.
     """
     known = study(document)
-    pictures = sweep_pictures(document, known)
+    pictures = sweep_pictures(document, known) | winner_pictures(document, evidence)
     texts = {
         "report.json": _json(document),
         "study.json": json.dumps(study_data(known), indent=2) + "\n",
         "results.txt": sweep_results(document, known),
-        "index.html": sweep_page(document, pictures, known),
+        "index.html": sweep_page(document, pictures, known, evidence),
     }
     if document.best_job is not None:
         texts["best.yaml"] = dump_yaml(document.best_job)

@@ -46,11 +46,12 @@ def sweep_page(
     document: TuneDocument,
     pictures: Mapping[str, Picture] = _NONE,
     known: Study | None = None,
+    evidence: Evidence = _NOTHING,
 ) -> str:
-    """Render a sweep's page; what is `known` of it is not worked out again."""
+    """Render a sweep's page with its winner's evidence; what is `known` is not worked out again."""
     found = study(document) if known is None else known
     sentences = verdict.sweep_verdict(document, formats.isolated)
-    return _render(document, sentences, pictures, _NOTHING, found)
+    return _render(document, sentences, pictures, evidence, found)
 
 
 def sections(kind: Kind) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cifar_dist.documents import Calibration, TrainDocument
+from cifar_dist.documents import Calibration, TrainDocument, TuneDocument
 from cifar_dist.report.evidence import Evidence
 from cifar_dist.report.figures.drawing import BLUE, GRAY, INK, ORANGE, picture
 from cifar_dist.report.formats import percent
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def pictures(document: TrainDocument, evidence: Evidence) -> Iterator[Picture]:
+def pictures(document: TrainDocument | TuneDocument, evidence: Evidence) -> Iterator[Picture]:
     """Draw accuracy against confidence, with how many images each bin holds."""
     del evidence  # the document has the numbers
     measured = document.test.calibration if document.test else None

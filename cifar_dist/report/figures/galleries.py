@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_dist.documents import TrainDocument
+from cifar_dist.documents import TrainDocument, TuneDocument
 from cifar_dist.evidence import (
     CONFIDENT,
     CORRECT,
@@ -37,7 +37,7 @@ _TITLES = {
 }
 
 
-def pictures(document: TrainDocument, evidence: Evidence) -> Iterator[Picture]:
+def pictures(document: TrainDocument | TuneDocument, evidence: Evidence) -> Iterator[Picture]:
     """Draw the galleries of the test split, where its predictions are known."""
     predictions, images = evidence.predictions.get("test"), evidence.images.get("test")
     if predictions is not None and predictions.is_finite and images is not None:
