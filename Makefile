@@ -6,7 +6,7 @@ STORE ?= artifacts
 SPACE ?= quickstart
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev data tune train test test-full test-s3 soak check format schema lock dist
+.PHONY: help setup dev data tune train results test test-full test-s3 soak check format schema lock dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ tune: setup ## Find a classifier by an ASHA search on the sample (SPACE=quicksta
 
 train: setup ## Train one classifier on the sample (STORE=artifacts)
 	$(BIN)/cifar-dist train --store $(STORE)
+
+results: setup ## Train the packaged nets again on all of CIFAR-10 (DATA=folder or tar STORE=artifacts), an hour
+	$(BIN)/python deploy/make_results.py $(or $(DATA),$(error DATA=PATH: name all of CIFAR-10)) $(STORE)
 
 test: dev ## Run the fast tests and a short one of every slow suite
 	$(BIN)/python -m pytest -m "not full"

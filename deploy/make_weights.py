@@ -35,10 +35,12 @@ def main(folder: Path, output: Path = PACKAGED) -> None:
     if path.stat().st_size > _HALVED_BYTES:
         save_file({name: _halved(weights) for name, weights in load_file(path).items()}, path)
         scores = _evaluated(path, job)
+    source = Path(run.data.source).name  # where it lay is nobody's business
     facts = WeightsDocument(
         **open_store(str(output)).digest(path.name)._asdict(),
-        **run.model_dump(include={"data", "provenance", "train_seconds"}),
-        recipe={**run.job["recipe"], "data": run.data.source},
+        **run.model_dump(include={"provenance", "train_seconds"}),
+        data=run.data.model_copy(update={"source": source}),
+        recipe={**run.job["recipe"], "data": source},
         **scores,
     )
     path.with_suffix(".json").write_text(facts.model_dump_json(indent=2) + "\n")

@@ -1,5 +1,6 @@
 """The program as a library: the README's example, models from everywhere, and quiet by default."""
 
+import base64
 import json
 import re
 import signal
@@ -235,3 +236,12 @@ def test_a_sweep_is_named_after_its_space_and_kept_in_the_store_that_is_asked_fo
     tune("learning_rate", store=tmp_path)
     assert asked[0].job.title == "learning-rate"
     assert asked[0].job.store == str(tmp_path)
+
+
+def test_a_notebook_shows_the_figures_of_a_run(trained: TrainDocument) -> None:
+    found = cifar_dist.figures(trained)
+    assert {"confusion", "correct_cam", "curves", "film_9", "layers"} <= set(found)
+    shown = {file.file: file._repr_mimebundle_() for file in found.values()}
+    assert base64.b64decode(shown["confusion.png"]["image/png"]).startswith(b"\x89PNG")
+    assert base64.b64decode(shown["film_9.gif"]["image/gif"]).startswith(b"GIF89a")
+    assert "data" not in repr(found["curves"])

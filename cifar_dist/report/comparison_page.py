@@ -8,6 +8,7 @@ from cifar_dist.documents import CompareDocument, ComparedRun
 from cifar_dist.report.comparison import STABILITY_EPOCHS
 from cifar_dist.report.curves import highest_loss
 from cifar_dist.report.figures.drawing import BLUE, INK, ORANGE, picture, style
+from cifar_dist.report.guarded import guarded
 from cifar_dist.report.overfitting import RULE
 from cifar_dist.report.page import environment
 from cifar_dist.report.pictures import Picture
@@ -40,7 +41,7 @@ def comparison_page(document: CompareDocument) -> str:
         measures=measures(document),
         sentences=[paired_sentence(test) for test in document.tests if test.first == first],
         differences=[(row.path, difference_cells(row)) for row in document.differences],
-        curves=curves(document.runs),
+        curves=guarded("the learning curves", curves, document.runs),
         rule=RULE,
         stability_epochs=STABILITY_EPOCHS,
     )
