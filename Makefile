@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 STORE ?= artifacts
 SPACE ?= quickstart
+S3 ?= versitygw radosgw
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev data tune train results test test-full test-s3 soak check format schema lock dist
@@ -40,17 +41,18 @@ results: setup ## Train the packaged nets again on all of CIFAR-10 (DATA=folder 
 	$(BIN)/python deploy/make_results.py $(or $(DATA),$(error DATA=PATH: name all of CIFAR-10)) $(STORE)
 
 test: dev ## Run the fast tests and a short one of every slow suite
-	$(BIN)/python -m pytest -m "not full"
+	@log=$$(mktemp); $(BIN)/python -m pytest -m "(cluster or soak) and not full" > $$log 2>&1 & slow=$$!; \
+	trap "kill $$slow 2> /dev/null; rm -f $$log" EXIT; \
+	$(BIN)/python -m pytest -m "not (cluster or soak or full)"; fast=$$?; \
+	wait $$slow; slow=$$?; cat $$log; exit $$((fast | slow))
 
 test-full: dev ## Run the tests that need all of CIFAR-10 (CIFAR_DIST_FULL_DATA=path)
 	$(BIN)/python -m pytest -m full
 
-test-s3: dev ## Run the store's contract against a real S3 server, versitygw
-	@folder=$$(mktemp -d); mkfifo $$folder/exports; \
-	deploy/versitygw $$folder/objects > $$folder/exports & server=$$!; \
-	trap "kill $$server; rm -r $$folder" EXIT; eval "$$(cat $$folder/exports)"; \
-	$(BIN)/python -m pytest tests/test_store.py tests/test_runs.py tests/test_checkpoints.py \
-		tests/test_dataset_published.py
+test-s3: dev ## Run the S3 contract on real servers (S3="versitygw radosgw", or S3=s3://bucket with its AWS_* set)
+	CIFAR_DIST_TEST_S3="$(S3)" $(BIN)/python -m pytest tests/test_s3_contract.py tests/test_s3_contract_refusals.py \
+		tests/test_store.py tests/test_checkpoints.py tests/test_dataset_published.py \
+		tests/test_storage_outages.py::test_a_server_that_crashes_again_and_again_loses_nothing
 
 soak: dev ## Kill, stall and damage for an hour: the long rounds of the tests of endurance
 	CIFAR_DIST_SOAK=1 $(BIN)/python -m pytest -m soak --durations=0

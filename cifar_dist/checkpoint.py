@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -12,11 +14,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from cifar_dist.containers import stored_names
 from cifar_dist.documents import EpochRecord
 from cifar_dist.errors import DamagedError, StoreError
 from cifar_dist.store.disk import check_room
 
 WEIGHTS, STATE, HISTORY = "model.safetensors", "state.pt", "history.json"
+_LENGTH_BYTES = 8  # in front of a safetensors header
+_MAX_HEADER_BYTES = 2**20  # some 100 for each tensor
+_UNREADABLE = (
+    UnpicklingError, RuntimeError, TypeError, LookupError, AttributeError, EOFError, OverflowError,
+    MemoryError, ArithmeticError, AssertionError, NotImplementedError, SyntaxError, ImportError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,9 +74,19 @@ class Snapshot:
 def load_state(folder: Path, device: torch.device) -> tuple[dict[str, Any], list[EpochRecord]]:
     """Read what `write` kept beside the weights; the files must be verified.
 
-    Raises what torch and pydantic raise for files of something else.
+    Raises ValueError for files of something else, of which nothing is run, and OSError.
     """
-    state = torch.load(folder / STATE, map_location=device, weights_only=True)
+    if any(name.endswith("/constants.pkl") for name in stored_names(folder / STATE)):
+        raise ValueError("it is a TorchScript archive, which is a program")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a broken file makes torch show what is deprecated
+            state = torch.load(folder / STATE, map_location=device, weights_only=True)
+    except _UNREADABLE as error:
+        # Torch's own text is a page on how to load it all the same.
+        raise ValueError(
+            f"it is no state of tensors and numbers, {type(error).__name__}"
+        ) from error
     records = json.loads((folder / HISTORY).read_text("utf-8"))
     return state, [EpochRecord.model_validate(record) for record in records]
 
@@ -75,14 +94,29 @@ def load_state(folder: Path, device: torch.device) -> tuple[dict[str, Any], list
 def load_weights(model: nn.Module, path: Path) -> None:
     """Load safetensors into a model of the same architecture. Raises DamagedError."""
     try:
+        _check_claims(path, sum(map(_bytes, model.state_dict().values())))
         model.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError) as error:
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         raise DamagedError(f"{path} does not fit this model ({_reason(error)})") from error
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write a model's weights as safetensors, byte for byte as a snapshot of it does."""
     save_file({name: _dense(tensor) for name, tensor in model.state_dict().items()}, path)
+
+
+def _check_claims(path: Path, data_bytes: int) -> None:
+    """Raise ValueError for a file that is longer than its header and the weights of a model.
+
+    It may be shorter: packaged weights are of half precision.
+    """
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    if header_bytes > _MAX_HEADER_BYTES:
+        raise ValueError(f"its header claims {header_bytes:,} bytes")
+    found = path.stat().st_size - _LENGTH_BYTES - header_bytes
+    if found > data_bytes:
+        raise ValueError(f"it has {found:,} bytes of weights, the model {data_bytes:,}")
 
 
 def _dense(tensor: Tensor) -> Tensor:

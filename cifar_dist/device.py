@@ -1,6 +1,8 @@
 """Which processor this process computes on: refused where what was asked for is not there."""
 
 import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -36,3 +38,54 @@ def device_name(device: torch.device) -> str:
 def usable_gpus() -> int:
     """Count the GPUs that this process can use."""
     return torch.cuda.device_count()
+
+
+class Gpu(NamedTuple):
+    """One GPU as torch sees it."""
+
+    name: str
+    capability: str
+    is_supported: bool
+    """Whether the installed torch has code that runs on it."""
+
+
+class GpuFacts(NamedTuple):
+    """The installed torch and the GPUs that it can use."""
+
+    torch: str
+    cuda: str | None
+    gpus: tuple[Gpu, ...]
+
+
+def gpu_facts() -> GpuFacts:
+    """Look at the GPUs of this process; none if the driver does not fit torch."""
+    return GpuFacts(str(torch.__version__), torch.version.cuda, tuple(_gpus()))
+
+
+def runs_on(capability: tuple[int, int], built: Sequence[str]) -> bool:
+    """Tell whether code built for some architectures, sm_86 or compute_90, runs on a GPU.
+
+    Machine code runs on later GPUs of its major capability, PTX on every later one.
+    """
+    return any(_covers(text, capability) for text in built)
+
+
+def _gpus() -> Iterator[Gpu]:
+    if not torch.cuda.is_available():
+        return
+    built = torch.cuda.get_arch_list()
+    for index in range(torch.cuda.device_count()):
+        capability = torch.cuda.get_device_capability(index)
+        name = torch.cuda.get_device_name(index)
+        yield Gpu(name, ".".join(map(str, capability)), runs_on(capability, built))
+
+
+def _covers(text: str, capability: tuple[int, int]) -> bool:
+    kind, _, digits = text.partition("_")
+    if not digits.rstrip("af").isdigit():
+        return False
+    major, minor = divmod(int(digits.rstrip("af")), 10)
+    if digits.endswith("a"):  # features of this one architecture
+        return (major, minor) == capability
+    is_later = (major, minor) <= capability
+    return is_later and (kind == "compute" or major == capability[0])

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _SCHEMA = "cifar-dist/film/1"
 _FRAMES = 25
+_MAX_BYTES = 2**20  # of a frame, which takes 15 kB at most
 _NAME = re.compile(r"/film/(\d{6})-(\d{6})\.json$")
 
 
@@ -117,7 +118,7 @@ def _keys(run: Run) -> list[str]:
 
 def _frame(run: Run, key: str) -> Mapping[str, Any] | None:
     try:
-        document = read_sealed(run.store, key)
+        document = read_sealed(run.store, key, _MAX_BYTES)
     except (MissingError, DamagedError) as error:
         log.warning("a frame was left out key=%s reason=%s", key, error)
         return None

@@ -24,6 +24,7 @@ from cifar_dist.errors import ConfigError, DamagedError
 from cifar_dist.models import MODELS, SupportsWhitening
 from cifar_dist.optim import AVERAGINGS, OPTIMIZERS, SCHEDULES, Pair, factor, scale_lr, set_lr
 from cifar_dist.precision import Arithmetic
+from cifar_dist.problems import shown
 from cifar_dist.registry import Registry
 from cifar_dist.world import World, synchronized
 
@@ -36,6 +37,9 @@ REGISTRIES: dict[str, Registry[Any]] = {
 }
 """Every component of a job by the dotted path that names it."""
 
+_UNFIT = (
+    ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError, OSError,
+)  # fmt: skip
 _WHITENED_FROM = 1_000  # images: near a million 2×2 patches for a 12 × 12 covariance
 
 
@@ -199,15 +203,21 @@ class Learner:
             if self._average is not None:
                 self.trained.load_state_dict(state["trained"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.step, self.seconds = self._checked_step(state["step"]), float(state["seconds"])
             if self.world.is_chief:  # the tally counts what all ranks saw
                 self.tally.copy_(state["tally"])
             self.history = history
             self._losses = compared_losses(self.recipe, history)
-        except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        except _UNFIT as error:
+            reason = str(error).partition("\n")[0]
             raise DamagedError(
-                f"{folder / STATE} does not fit this job ({error}); it was saved by another recipe"
+                f"{folder / STATE} does not fit this job ({reason}); it was saved by another recipe"
             ) from error
+
+    def _checked_step(self, step: object) -> int:
+        if type(step) is not int or not 0 <= step <= self.total_steps:
+            raise ValueError(f"its step is {shown(step)} of {self.total_steps}")
+        return step
 
     def _prepared(self, model: nn.Module) -> nn.Module:
         if 1 in self._normalized_together():

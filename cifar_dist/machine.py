@@ -1,14 +1,43 @@
-"""What this process may really use of its machine: CPUs by affinity and cgroup quota."""
+"""What this process may really use of its machine: CPUs and memory, within its cgroup."""
 
 import math
 import os
 from pathlib import Path
+
+_CGROUP = "/sys/fs/cgroup"
+_MEMORY_FILES = (
+    (f"{_CGROUP}/memory.max", f"{_CGROUP}/memory.current", f"{_CGROUP}/memory.stat"),
+    (
+        f"{_CGROUP}/memory/memory.limit_in_bytes",
+        f"{_CGROUP}/memory/memory.usage_in_bytes",
+        f"{_CGROUP}/memory/memory.stat",
+    ),
+)
 
 
 def owned_cpus() -> int:
     """Count the CPUs this process owns: its affinity, capped by its cgroup's quota; at least 1."""
     quota = min(_quota_v2(), _quota_v1())
     return max(1, math.floor(min(len(os.sched_getaffinity(0)), quota)))
+
+
+def free_memory() -> int:
+    """Count the bytes this process may still take: the machine's, capped by its cgroup's limit."""
+    free = _counted("/proc/meminfo", "MemAvailable:") * 1024
+    return int(min(free, *(_left(*files) for files in _MEMORY_FILES)))
+
+
+def _counted(path: str, name: str) -> int:
+    lines = Path(path).read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def _left(limit: str, used: str, statistics: str) -> float:
+    try:
+        left = int(Path(limit).read_text()) - int(Path(used).read_text())
+        return left + _counted(statistics, "inactive_file")  # given up when memory is short
+    except (OSError, ValueError, StopIteration):
+        return math.inf
 
 
 def _quota_v2() -> float:

@@ -1,11 +1,14 @@
 """A wrong value as one sentence: field, value, rule and the nearest valid name."""
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
+
+from cifar_dist.redaction import redacted
 
 _SHOWN = 60  # characters of a wrong value that are repeated to the user
 _ITS_TYPE = re.compile(r"^(Value error, |(Input|String|List|Dictionary|Tuple) (?=should ))")
@@ -23,9 +26,24 @@ def nearest(name: object, valid: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Repeat a value safely: short, on one line, without control characters."""
-    text = ascii(value) if isinstance(value, str) else ascii(repr(value))[1:-1]
+    """Repeat a value safely: short, on one line, without control characters and secrets."""
+    plain = redacted(value if isinstance(value, str) else repr(value))
+    text = ascii(plain) if isinstance(value, str) else ascii(plain)[1:-1]
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def printable(text: str) -> str:
+    """Replace by '?' what would steer a terminal or turn its letters; line breaks stay."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def escaped(text: str) -> str:
+    """Write the same characters of a JSON text as JSON's own escapes."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def legible(path: PurePath) -> str:

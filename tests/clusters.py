@@ -6,7 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,8 +17,8 @@ import sys
 from cifar_dist.cluster import connection
 import ray
 connection.owned_cpus = lambda: 2
-with connection.connected():
-    print(ray.get_runtime_context().gcs_address, flush=True)
+with connection.connected() as cluster:
+    print(ray.get_runtime_context().gcs_address, cluster.dashboard, flush=True)
     sys.stdin.read()
 """
 
@@ -30,19 +32,36 @@ def ray_address(dataset_cache: Path) -> Iterator[str]:
         patch.setenv("GOMP_SPINCOUNT", "10000")
         patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process less in every run
         patch.setenv("RAY_TRAIN_METRICS_ENABLED", "0")
-        with subprocess.Popen(
-            [sys.executable, "-c", _HOLDER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        ) as holder:
-            assert holder.stdin
-            assert holder.stdout
-            address = holder.stdout.readline().strip()
-            patch.setenv("RAY_ADDRESS", address)
-            yield address
-            holder.stdin.close()
+        with local_ray() as ray:
+            patch.setenv("RAY_ADDRESS", ray.address)
+            yield ray.address
+
+
+class LocalRay(NamedTuple):
+    """A Ray of this machine."""
+
+    address: str
+    dashboard: str
+    pid: int
+    """Its holder, below which all of its processes are."""
+
+
+@contextmanager
+def local_ray(**environment: str) -> Iterator[LocalRay]:
+    """Hold a local Ray of two CPUs in a process of its own; an empty value unsets a variable."""
+    changed = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment}
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in changed.items() if value},
+    ) as holder:
+        assert holder.stdin
+        assert holder.stdout
+        address, dashboard = holder.stdout.readline().split()
+        yield LocalRay(address, dashboard, holder.pid)
+        holder.stdin.close()
 
 
 def held() -> list[str]:

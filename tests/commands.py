@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+from cifar_dist import consent
 from cifar_dist.cli import main
 from cifar_dist.documents import DOCUMENTS
 from cifar_dist.logs import ROOT
@@ -52,6 +53,7 @@ def program(
     before = logger.level, logger.propagate, logger.handlers
     threads = torch.get_num_threads()
     monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
+    monkeypatch.setenv(consent.VARIABLE, "")  # a test's flag is forgotten after it
     # Tiny nets gain nothing from threads, and on a busy machine each step waits for them.
     monkeypatch.setattr("cifar_dist.machine.owned_cpus", lambda: 1)
 

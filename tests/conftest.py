@@ -13,7 +13,18 @@ from tests.broken_storage import broken_run, hasty, proxy
 from tests.checkpoints import place, run
 from tests.clusters import ray_address
 from tests.commands import folder, one_cpu, program
-from tests.s3_servers import _versitygw, moto, server, versitygw
+from tests.s3_report import pytest_runtest_logreport, pytest_terminal_summary
+from tests.s3_servers import (
+    _radosgw,
+    _versitygw,
+    given,
+    moto,
+    plain,
+    radosgw,
+    real,
+    server,
+    versitygw,
+)
 from tests.soak_figures import figures
 from tests.soak_jobs import straight
 from tests.soak_storage import storage
@@ -22,17 +33,24 @@ from tests.tiny import make_job
 from tests.writers import writers
 
 __all__ = [
+    "_radosgw",
     "_versitygw",
     "broken_run",
     "figures",
     "folder",
+    "given",
     "hasty",
     "moto",
     "one_cpu",
     "place",
+    "plain",
     "program",
     "proxy",
+    "pytest_runtest_logreport",
+    "pytest_terminal_summary",
+    "radosgw",
     "ray_address",
+    "real",
     "run",
     "s3_environment",
     "server",

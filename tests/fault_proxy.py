@@ -245,7 +245,8 @@ class _Handler(BaseHTTPRequestHandler):
         if sized:
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(answer.body[:first_bytes])
+        if self.command != "HEAD":
+            self.wfile.write(answer.body[:first_bytes])
 
     def _keep_silent(self, condition: Callable[[], bool]) -> None:
         while self._proxy.running and condition() and not self._hung_up():

@@ -14,6 +14,8 @@ REFUSALS = {
     "503": (503, "SlowDown"),
     "429": (429, "TooManyRequests"),
     "error_200": (200, "InternalError"),
+    "expired": (400, "ExpiredToken"),
+    "unsupported": (501, "NotImplemented"),
 }
 KINDS = {
     *REFUSALS,  # the request never reaches the server

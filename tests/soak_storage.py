@@ -13,7 +13,7 @@ from tests.s3_servers import PROGRAM, Server
 @pytest.fixture
 def storage(request: pytest.FixtureRequest) -> Server:
     """Give a real server, or where none was built a simulated one."""
-    server: Server = request.getfixturevalue("versitygw" if PROGRAM else "moto")
+    server: Server = request.getfixturevalue("versitygw" if PROGRAM.exists() else "moto")
     return server
 
 

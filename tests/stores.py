@@ -1,7 +1,6 @@
-"""The stores that the contract is tested on: a folder, a simulated S3 server and a given one."""
+"""The stores that the contract is tested on: a folder and a simulated server, or real servers."""
 
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,11 @@ from moto.server import ThreadedMotoServer
 
 from cifar_dist.store import Store, open_store
 
-GIVEN = os.environ.get("CIFAR_DIST_TEST_S3", "")  # s3://bucket, with its AWS_* beside it
-KINDS = ["file", "moto", pytest.param("given", marks=pytest.mark.skipif(not GIVEN, reason="none"))]
+ASKED = os.environ.get("CIFAR_DIST_TEST_S3", "").split()
+"""Real servers, if any: 'versitygw', 'radosgw', or an s3://bucket with its AWS_* beside it."""
+GIVEN = next((name for name in ASKED if name.startswith("s3://")), "")
+REAL = ["given" if name == GIVEN else name for name in ASKED]
+KINDS = REAL or ["file", "moto"]
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +35,14 @@ def simulated_s3() -> Iterator[str]:
 @pytest.fixture
 def s3_environment(simulated_s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Point the SDK at the simulated server, and at nothing else of this machine."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", simulated_s3)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    point(monkeypatch, simulated_s3, "test", "test")
+
+
+def point(monkeypatch: pytest.MonkeyPatch, endpoint: str, key: str, secret: str) -> None:
+    """Point the SDK at one server, and at nothing else of this machine."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE"):
@@ -48,9 +55,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "file":
         yield open_store(str(tmp_path / "store"))
         return
-    if request.param == "moto":
-        request.getfixturevalue("s3_environment")
-    bucket = GIVEN if request.param == "given" else "s3://bucket"
-    store = open_store(f"{bucket}/{uuid.uuid4().hex}")
+    store = open_store(request.getfixturevalue(request.param).new_uri())
     yield store
     store.delete([entry.key for entry in store.entries()])

@@ -170,7 +170,7 @@ def test_an_architecture_is_built_by_its_name() -> None:
     [
         ("lenet6", False, "did you mean 'lenet5'"),
         ("lenet6", True, "did you mean 'lenet5'"),
-        ("lenet5", True, "no weights of lenet5 come with the package"),
+        ("resnet18_cam", True, "no weights of resnet18_cam come with the package"),
         ("file:///nowhere/lenet5", False, "names no model"),
         ("file:///nowhere/runs/a-00000000", False, "the store is empty"),
         ("gs://bucket/runs/a-00000000", False, "is not a kind of store"),
@@ -193,7 +193,7 @@ def test_packaged_weights_are_verified_by_what_stands_beside_them(
     path = (tmp_path / "copy" / "model.safetensors").rename(tmp_path / "lenet5.safetensors")
     facts = WeightsDocument(
         **open_store(str(tmp_path)).digest(path.name)._asdict(),
-        **trained.model_dump(include={"data", "provenance", "validation"}),
+        **trained.model_dump(include={"data", "provenance", "train_seconds", "validation"}),
         recipe=trained.job["recipe"],
         test=trained.test.score,
     )

@@ -17,11 +17,11 @@ from tests.commands import Program, document, finished, listed, python
 COMMON = "--json --debug"
 FLAGS = {
     "train": "--model --epochs --batch-size --lr --data --seed --workers --store --name --set "
-    f"--fresh --resume --lr-find --output {COMMON}",
-    "resume": f"--store --workers --concurrency {COMMON}",
+    f"--fresh --resume --lr-find --output --allow-insecure {COMMON}",
+    "resume": f"--store --workers --concurrency --allow-insecure {COMMON}",
     "tune": "--trials --max-seconds --concurrency --epochs --data --seed --workers --final-epochs "
     "--refit --store --name --set --fresh --resume --extend --confirm --seeds "
-    f"--dry-run {COMMON}",
+    f"--dry-run --allow-insecure {COMMON}",
     "data prepare": f"--from --download {COMMON}",
     "data push": COMMON,
     "data stats": f"--validation-fraction --seed {COMMON}",
@@ -29,17 +29,21 @@ FLAGS = {
     "data figures": f"--output --validation-fraction --seed {COMMON}",
     "models list": COMMON,
     "models show": f"--figures {COMMON}",
-    "artifacts ls": f"--store {COMMON}",
+    "artifacts ls": f"--kind --state --name --sort --store {COMMON}",
     "artifacts best": f"--store {COMMON}",
-    "artifacts get": f"--output --checkpoint --store {COMMON}",
+    "artifacts get": f"--output --checkpoint --force --store {COMMON}",
     "artifacts verify": f"--store {COMMON}",
     "artifacts compare": f"--output --store {COMMON}",
+    "artifacts gc": f"--keep --keep-trials --older-than --dry-run --store {COMMON}",
+    "artifacts pin": f"--step --checkpoint --store {COMMON}",
+    "artifacts unpin": f"--store {COMMON}",
     "artifacts export": f"--format --output --store {COMMON}",
     "evaluate": f"--split --data --tta --store {COMMON}",
     "explain": f"--split --index --layer --class --method --output --store {COMMON}",
     "predict": f"--model --top --cam --store {COMMON}",
     "report get": f"--output --store {COMMON}",
     "report index": f"--output {COMMON}",
+    "doctor": f"--store --data --workers {COMMON}",
     "schema": COMMON,
 }
 

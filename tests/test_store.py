@@ -138,6 +138,12 @@ def test_nothing_unfinished_is_left_to_discard(store: Store, tmp_path: Path) -> 
     assert store.discard_unfinished(timedelta(seconds=-60)) == 0
 
 
+def test_the_time_is_told_by_the_clock_that_dates_what_is_listed(store: Store) -> None:
+    store.write("key", b"")
+    (entry,) = store.entries()
+    assert abs(store.now() - entry.modified) < timedelta(minutes=5)
+
+
 def test_opening_and_listing_create_nothing(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     assert list(store.entries()) == []

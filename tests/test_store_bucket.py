@@ -203,6 +203,22 @@ def uploads_page(number: int) -> dict[str, Any]:
     }
 
 
+def test_the_time_is_the_servers(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = {**uploads_page(2), "Contents": []}
+    monkeypatch.setattr(s3._bucket.client, "list_objects_v2", lambda **asked: page)
+    assert s3.now() == datetime(2030, 1, 1, 2, tzinfo=UTC)
+
+
+def test_unfinished_uploads_are_found_below_the_folders_that_are_named(s3: S3Store) -> None:
+    prefix = s3.uri.removeprefix("s3://bucket/")
+    for key in ("runs/a/x", "runs-b/x", "x"):
+        s3._bucket.client.create_multipart_upload(Bucket="bucket", Key=f"{prefix}/{key}")
+    old = timedelta(hours=-1)
+    assert (s3.unfinished(old, ["runs"]), s3.unfinished(old)) == (1, 3)
+    assert s3.discard_unfinished(old, ["runs", "sweeps"]) == 1
+    assert (s3.unfinished(old, ["runs"]), s3.discard_unfinished(old)) == (0, 2)
+
+
 def test_an_upload_that_ends_meanwhile_needs_no_abort(s3: S3Store) -> None:
     prefix = s3.uri.removeprefix("s3://bucket/")
     client = s3._bucket.client

@@ -1,6 +1,7 @@
 """What an S3 server or the network may do wrong, and what a user then reads."""
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -145,6 +146,7 @@ def test_bytes_bent_on_their_way_come_straight_the_third_time(
         ("SomethingNew", 403, "ask for list, get and put"),
         ("PermanentRedirect", 301, "AWS_REGION"),
         ("NotImplemented", 501, "another S3 server"),
+        ("ObjectParentIsFile", 409, "an object lies there"),
         ("SomethingNew", 400, "check bucket"),
     ],
 )
@@ -153,6 +155,36 @@ def test_a_final_answer_names_its_remedy_at_once(code: str, status: int, remedy:
     assert isinstance(error, StoreError)
     assert str(error).startswith("s3://bucket at http://host: ")
     assert remedy in str(error)
+
+
+@pytest.mark.parametrize(("code", "status"), [("400", 400), ("403", 403)])
+def test_a_refusal_without_a_body_is_asked_for_its_reason(
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, status: int
+) -> None:
+    client = s3._bucket.client  # type: ignore[attr-defined]
+
+    def refuse(code: str) -> Callable[..., None]:
+        def request(**_: object) -> None:
+            raise answer(code, status)
+
+        return request
+
+    monkeypatch.setattr(client, "head_object", refuse(code))
+    monkeypatch.setattr(client, "get_object", refuse("ExpiredToken"))
+    (tmp_path / "large").write_bytes(LARGE)
+    with pytest.raises(StoreError, match="the session token has expired"):
+        s3.upload("large", tmp_path / "large")
+
+
+def test_a_key_that_is_taken_and_empty_was_deleted_where_versions_are_kept(
+    s3: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise answer("PreconditionFailed", 412)
+
+    monkeypatch.setattr(s3._bucket.client, "put_object", refuse)  # type: ignore[attr-defined]
+    with pytest.raises(StoreError, match="old versions; remove those too"):
+        s3.claim("key", b"ours")
 
 
 def test_foreign_texts_are_not_repeated() -> None:

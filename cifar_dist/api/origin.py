@@ -18,7 +18,7 @@ from cifar_dist.documents import (
 )
 from cifar_dist.errors import ConfigError, DataError
 from cifar_dist.problems import shown
-from cifar_dist.runs.inventory import WINNER, is_retrained
+from cifar_dist.runs.copies import WINNER, is_retrained
 from cifar_dist.runs.manifest import NAME
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from cifar_dist.problems import legible
 if TYPE_CHECKING:
     from cifar_dist.api.origin import Origin
 
-_LARGEST_BYTES = 100_000_000
+_LARGEST_BYTES = 60_000_000
 _BATCH = 500
 
 
@@ -73,7 +73,7 @@ def explained(
 
     files = [folder / name for name in numbered(images.paths)]
     with reported(str(folder)):
-        if taken := [file for file in files if file.exists()]:
+        if taken := [file for file in files if file.exists() or file.is_symlink()]:
             raise RefusedError(f"{taken[0]} exists; remove it or name another folder with --cam")
         folder.mkdir(parents=True, exist_ok=True)
         rows = []

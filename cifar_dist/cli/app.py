@@ -12,10 +12,11 @@ from typing import Any
 
 import typer
 
-from cifar_dist import __version__, logs
+from cifar_dist import __version__, consent, logs
 from cifar_dist.cli import (
     artifacts,
     data,
+    doctor,
     evaluate,
     explain,
     interrupts,
@@ -27,7 +28,8 @@ from cifar_dist.cli import (
     tune,
 )
 from cifar_dist.errors import CifarDistError, StoreError
-from cifar_dist.problems import shown
+from cifar_dist.problems import printable, shown
+from cifar_dist.redaction import redacted
 
 _LINES = 20  # problems that are told at once
 _HEAD, _TAIL = 400, 200  # characters of a longer line: what is wrong, and what to do
@@ -57,7 +59,7 @@ Environment:
   CIFAR_DIST_STORE    the store, in place of ./artifacts (--store)
   CIFAR_DIST_CACHE    folder of the prepared images
   RAY_ADDRESS         a cluster to use in place of a local Ray, host:6379
-  RAY_AUTH_TOKEN      that cluster's token
+  RAY_AUTH_TOKEN      that cluster's token; one that asks for none is refused
   AWS_ENDPOINT_URL    an S3-compatible server; region and credentials from AWS_*, too
 """
 
@@ -71,7 +73,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (train, tune, evaluate, explain, predict, data, models, artifacts, report, schema):
+_WORK = (train, tune, evaluate, explain, predict)
+for _module in (*_WORK, data, models, artifacts, report, doctor, schema):
     _module.register(app)
 
 
@@ -90,11 +93,13 @@ def main() -> None:
     _open_streams()
     debug = "--debug" in sys.argv
     logs.configure(logging.DEBUG if debug else logging.INFO)
+    if consent.FLAG in sys.argv:
+        os.environ[consent.VARIABLE] = "1"
     try:
         code = app(prog_name="cifar-dist", standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the one place that turns any error into a code
         if debug:
-            traceback.print_exc()
+            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         code = _explain(error)
     except SystemExit:
         code = 0  # click's answer to a reader that has gone, such as `head`
@@ -151,9 +156,8 @@ def _given(flags: Iterable[str]) -> str:
 
 def _complain(message: str) -> None:
     """Print on stderr what is wrong, without what would steer a terminal."""
-    text = "\n".join(map(_clipped, message.splitlines()))
-    printable = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
-    print(f"cifar-dist: {printable}", file=sys.stderr)
+    text = "\n".join(map(_clipped, redacted(message).splitlines()))
+    print(f"cifar-dist: {printable(text)}", file=sys.stderr)
 
 
 def _first(lines: list[str]) -> str:
@@ -172,7 +176,7 @@ def _open_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 

@@ -9,9 +9,14 @@ from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
     from cifar_dist.config import Job
+    from cifar_dist.store import Store as OpenStore
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug records.")]
+AllowInsecure = Annotated[
+    bool,
+    typer.Option("--allow-insecure", help="Use a cluster that lets anybody in, all the same."),
+]
 Store = Annotated[
     str | None,
     typer.Option(
@@ -79,6 +84,13 @@ FIELDS = {
     "name": "name",
 }
 """Parameters of a command that are fields of a job, by their name."""
+
+
+def opened(store: str | None) -> "OpenStore":
+    """Open the store that a flag names, or the default one. Raises ConfigError."""
+    from cifar_dist.store import open_store
+
+    return open_store(store or DEFAULT_STORE)
 
 
 def overrides(command: typer.Context) -> dict[str, Any]:

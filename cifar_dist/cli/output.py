@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cifar_dist.errors import ConfigError, RefusedError
+from cifar_dist.problems import escaped, printable
 
 if TYPE_CHECKING:
     from cifar_dist.documents import Document, EpochRecord, TrialRow
@@ -18,12 +19,15 @@ D = TypeVar("D", bound="Document")
 
 def emit(document: D, text: Callable[[D], str], json: bool) -> None:
     """Print a document: as one JSON object, or as the text made from it."""
-    print(document.model_dump_json(indent=2) if json else text(document))
+    if json:
+        print(escaped(document.model_dump_json(indent=2)))
+    else:
+        print(printable(text(document)))
 
 
 def say(message: str) -> None:
     """Print one line for people on stderr, so that stdout stays a result."""
-    _show(f"{message}\n")
+    _show(f"{printable(' '.join(message.splitlines()))}\n")
 
 
 def _show(text: str) -> None:
@@ -37,7 +41,7 @@ def check_free(path: Path, flag: str = "--output") -> None:
     from cifar_dist.store.disk import reported
 
     with reported(str(path)):
-        if path.exists():
+        if path.exists() or path.is_symlink():
             raise RefusedError(f"{path} exists; remove it or choose another {flag}")
     if not path.parent.is_dir():
         raise ConfigError(f"{flag} {path}: there is no folder {path.parent}; make it first")

@@ -84,6 +84,7 @@ def _train(
     resume: Resume = False,
     lr_find: LrFind = False,
     output: Output = None,
+    allow_insecure: options.AllowInsecure = False,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -111,6 +112,7 @@ def _resume(
     store: options.Store = None,
     workers: options.Workers = None,
     concurrency: Concurrency = None,
+    allow_insecure: options.AllowInsecure = False,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:

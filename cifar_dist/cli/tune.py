@@ -96,14 +96,14 @@ def _tune(
     confirm: Confirm = None,
     seeds: Seeds = None,
     dry_run: DryRun = False,
+    allow_insecure: options.AllowInsecure = False,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Search a space with ASHA. The winner by validation is tested once and kept.
 
-    Trial 0 is the base job itself, which the flags change. Trials run on a local Ray, or on the
-    cluster that RAY_ADDRESS names. Asked again, it prints its result. Ctrl-C commits what there is
-    and --resume goes on; --extend tries more, --confirm tells luck apart.
+    Trial 0 is the base job itself, which the flags change. Trials run on a local Ray or on that of
+    RAY_ADDRESS. Ctrl-C commits what there is, --resume goes on; --confirm tells luck apart.
     """
     asked = _asked(space, options.overrides(command), trials, max_seconds)
     if dry_run:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import AuthenticationError, RpcError
 from ray.experimental import internal_kv
 
+from cifar_dist.cluster.door import is_open, refuse_carried_secrets, refuse_open
 from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError, DeviceError, RunError
 from cifar_dist.machine import owned_cpus
@@ -67,12 +69,17 @@ class Cluster:
 def connected() -> Iterator[Cluster]:
     """Attach to RAY_ADDRESS or start a local Ray, and stop only what was started here.
 
-    Raises RunError if the named cluster does not answer, ConfigError if it cannot be asked.
+    Raises RunError if the named cluster does not answer, ConfigError if it cannot be asked and
+    RefusedError if it lets anybody in.
     """
-    address = os.environ.get("RAY_ADDRESS")
+    named = os.environ.get("RAY_ADDRESS")
     with _signals_kept():
-        context = _attached(address) if address else _started()
+        context = _attached(named) if named else _started()
     try:
+        if named:
+            refuse_carried_secrets()
+            if not _has_port(named) and is_open(address()):
+                refuse_open(address())
         yield Cluster(
             nodes=machines(_START_SECONDS),
             dashboard=f"http://{context.dashboard_url}" if context.dashboard_url else None,
@@ -130,12 +137,15 @@ def _attached(address: str) -> Any:
             f"nobody answers at RAY_ADDRESS={address} ({_line(error)}); correct it, or unset it "
             "to run on this machine"
         ) from error
+    if _has_port(address) and is_open(address):
+        refuse_open(address)
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))  # it takes any
     try:
         return ray.init(address=address, **_QUIET)
     except (AuthenticationError, OSError, RuntimeError, ValueError) as error:
         raise RunError(
             f"RAY_ADDRESS={address} does not let us in ({_line(error)}); set RAY_AUTH_TOKEN to "
-            "the cluster's own, or RAY_AUTH_MODE=disabled if it has none"
+            "the cluster's own"
         ) from error
 
 
@@ -162,5 +172,10 @@ def _line(error: Exception) -> str:
 def _knock(address: str) -> None:
     # Ray itself would try for long.
     host, _, port = address.rpartition(":")
-    if port.isdigit():
+    if _has_port(address):
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+
+
+def _has_port(address: str) -> bool:
+    """Tell the head's own address from a word such as `auto`, behind which Ray looks for one."""
+    return address.rpartition(":")[2].isdigit()

@@ -8,6 +8,7 @@ from ray.train import ControllerError, WorkerGroupError
 from ray.tune import TuneError
 
 from cifar_dist.errors import CifarDistError, RunError
+from cifar_dist.redaction import redacted
 
 # Not RuntimeError and OSError: the loss of a peer or of a device shows as one of these.
 _BUGS = (
@@ -55,7 +56,7 @@ def is_bug(error: BaseException) -> bool:
 def brief(error: BaseException) -> str:
     """Name the innermost cause in one line."""
     *_, last = _causes(error)
-    lines = str(last).strip().splitlines() or ["no message"]
+    lines = redacted(str(last)).strip().splitlines() or ["no message"]
     return f"{type(last).__name__}: {lines[-1][:200]}"
 
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from cifar_dist.cluster.channel import Channel
-from cifar_dist.logs import ROOT
+from cifar_dist.logs import ROOT, protect
+from cifar_dist.redaction import clean
 
 _KEPT = 20  # newest warnings of a process that were perhaps not told yet
 _LENGTH = 500  # characters of one
@@ -37,7 +38,8 @@ class Relay(logging.Handler):
         self._channel.warn(self._source, list(self._newest))
 
     def open(self) -> None:
-        """Begin to listen."""
+        """Begin to listen; from now on no record of this process tells a secret."""
+        protect()
         logging.getLogger(ROOT).addHandler(self)
 
     def close(self) -> None:
@@ -48,11 +50,14 @@ class Relay(logging.Handler):
 
 @contextmanager
 def relayed(channel: Channel, speaker: str) -> Iterator[Relay]:
-    """Relay the warnings of this process meanwhile."""
+    """Relay the warnings of this process meanwhile; an error leaves it without secrets."""
     relay = Relay(channel, speaker)
     relay.open()
     try:
         yield relay
+    except Exception as error:
+        clean(error)  # Ray writes it into its logs
+        raise
     finally:
         relay.close()
 

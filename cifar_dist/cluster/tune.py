@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any
 
 from ray import tune
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.stopper import NoopStopper
 
 from cifar_dist.cluster.asha import ReplayedAsha
@@ -22,9 +23,14 @@ from cifar_dist.cluster.watch import Watch
 from cifar_dist.config import Job
 from cifar_dist.documents import SweepCost, TrialRow, TrialSpan
 from cifar_dist.errors import InterruptedRunError, PreemptedError, RunError
+from cifar_dist.redaction import is_secret
 from cifar_dist.runs import Ledger, Sweep
 from cifar_dist.search import Asha, Space
 from cifar_dist.tally import Tally
+
+# Tune would give each trial the driver's AWS keys in its runtime_env, which Ray's API and its logs
+# tell; a worker has its own environment.
+ENV_VARS_TO_PROPAGATE.difference_update([name for name in ENV_VARS_TO_PROPAGATE if is_secret(name)])
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,14 @@
 """Job, Recipe, Placement and S3: what is learned, where it runs and where the results go."""
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from cifar_dist.config.endpoints import endpoint_fault
+
 Precision = Literal["auto", "fp32", "fp32_channels_last", "bf16", "bf16_depthwise_fp32"]
 RateFactor = Annotated[float, Field(gt=0, le=1_000)]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"
-_ADDRESS = re.compile(
-    r"https?://([\w.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:(?P<port>\d{1,5}))?(/[\w./~-]{0,200})?",
-    re.A,
-)
-_PORTS = 65_535
 
 
 class _Closed(BaseModel):
@@ -143,7 +139,8 @@ class S3(_Closed):
     """
 
     endpoint: str | None = None
-    """Address of the server, http://host:port; null: AWS_ENDPOINT_URL, and without it Amazon's."""
+    """Address of the server: https://host, or http://host:port on this machine or inside a cluster.
+    Null: AWS_ENDPOINT_URL, and without it Amazon's."""
     region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")] | None = None
     """Region that requests are signed for; null: AWS_REGION, or the profile's."""
     path_style: bool | None = None
@@ -163,15 +160,8 @@ class S3(_Closed):
     @field_validator("endpoint")
     @classmethod
     def _is_an_address(cls, endpoint: str | None) -> str | None:
-        if endpoint is None:
-            return None
-        found = _ADDRESS.fullmatch(endpoint)
-        if found is None or int(found["port"] or 0) > _PORTS:
-            # What was given may hold a password.
-            raise ValueError(
-                "must be http://host:port or https://host, without keys; those come from "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            )
+        if endpoint is not None and (fault := endpoint_fault(endpoint)):
+            raise ValueError(fault)
         return endpoint
 
 

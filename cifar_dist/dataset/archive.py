@@ -7,7 +7,8 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from typing import IO, Any, NoReturn
+from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,9 +158,7 @@ def _checked(content: bytes, place: object, expected: str) -> bytes:
 def _downloaded() -> bytes:
     log.info("downloading address=%s", ADDRESS)
     try:
-        with urllib.request.urlopen(ADDRESS, timeout=_TIMEOUT_SECONDS) as answer:
-            if not answer.geturl().startswith("https://"):
-                raise DataError(f"{ADDRESS} leads away from https; use --from PATH instead")
+        with _opened(ADDRESS) as answer:
             return b"".join(_capped(answer))
     except (OSError, HTTPException) as error:
         raise DataError(
@@ -168,7 +167,28 @@ def _downloaded() -> bytes:
         ) from error
 
 
-def _capped(answer: io.BufferedIOBase) -> Iterator[bytes]:
+def _opened(address: str) -> IO[bytes]:
+    opener = urllib.request.build_opener(_SameServer)
+    answer: IO[bytes] = opener.open(address, timeout=_TIMEOUT_SECONDS)
+    return answer
+
+
+class _SameServer(urllib.request.HTTPRedirectHandler):
+    """Follows a server that sends us on only to itself."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        *facts: Any,
+    ) -> urllib.request.Request | None:
+        """Give the next request; raises DataError for one to another server, or unencrypted."""
+        there = urljoin(req.full_url, facts[-1])
+        if urlsplit(there)[:2] != urlsplit(req.full_url)[:2]:
+            raise DataError(f"{req.full_url} leads to another server; use --from PATH instead")
+        return super().redirect_request(req, *facts)
+
+
+def _capped(answer: IO[bytes]) -> Iterator[bytes]:
     left = _MAX_ARCHIVE_BYTES
     while chunk := answer.read(_CHUNK_BYTES):
         left -= len(chunk)

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_dist.containers import map_array
 from cifar_dist.documents import DataOrigin
 
 SIDE = 32
+_NAME_CHARACTERS = 255
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
@@ -50,6 +52,11 @@ class Arrays:
 ARRAYS = ("train_pixels", "train_labels", "test_pixels", "test_labels")
 
 
+def is_class_name(name: str) -> bool:
+    """Tell whether a name can stand in a line of a log or a table as it is."""
+    return name.isprintable() and 0 < len(name) <= _NAME_CHARACTERS
+
+
 def file_name(array: str) -> str:
     """Name the file of an array."""
     return f"{array}.npy"
@@ -63,6 +70,8 @@ def load(folder: Path, classes: list[str], origin: DataOrigin) -> Arrays:
     """
     if len(set(classes)) != len(CLASSES):
         raise ValueError(f"it names {len(set(classes))} classes")
+    if not all(map(is_class_name, classes)):
+        raise ValueError("it names a class with control characters or endlessly")
     return Arrays(tuple(classes), *_split(folder, "train"), *_split(folder, "test"), origin)
 
 
@@ -79,8 +88,7 @@ def _split(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int6
 
 def _mapped(folder: Path, name: str) -> NDArray[Any]:
     # Copy on write: torch wants writable memory, and nothing may write to the cache.
-    array: NDArray[Any] = np.load(folder / file_name(name), mmap_mode="c", allow_pickle=False)
-    return array
+    return map_array(folder / file_name(name))
 
 
 def _sha256(array: NDArray[Any]) -> str:

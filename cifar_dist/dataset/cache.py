@@ -121,7 +121,9 @@ def writing(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"the dataset cache {root} cannot be written: {error.strerror}; "
+            # numpy says only how much it could not write.
+            f"the dataset cache {root} cannot be written: "
+            f"{error.strerror or f'the disk takes no more, {error}'}; "
             "make room there or set CIFAR_DIST_CACHE to another folder"
         ) from error
 

@@ -19,7 +19,7 @@ MAX_IMAGE_BYTES = 1_000_000
 _MAX_FILES = 200_000  # each costs about 2 kB of memory
 _MAX_TOTAL_BYTES = 2**31  # decompressed; CIFAR-10 as JPEG files has 93 MB
 # Encoded images hardly compress, and the padding of many small ones in a tar compresses well.
-_FREE_BYTES, _MAX_RATIO = 2**26, 50
+_FREE_BYTES, _MAX_RATIO = 2**25, 50
 _MAX_READ_BYTES = 2**24  # tarfile reads headers whole, however long they claim to be
 _CHUNK_BYTES = 2**20
 _DEPTH = 3  # split, class, name

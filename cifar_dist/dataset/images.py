@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cifar_dist.dataset.arrays import CLASSES, SIDE, Arrays
+from cifar_dist.dataset.arrays import CLASSES, SIDE, Arrays, is_class_name
 from cifar_dist.dataset.files import LAYOUT, SPLITS
 from cifar_dist.documents import DataOrigin
 from cifar_dist.errors import DataError
+from cifar_dist.problems import shown
 
 _FORMATS = ("JPEG", "PNG")
 _CONVERTIBLE = ("L", "LA", "P", "RGBA")
@@ -54,6 +55,10 @@ def decode(files: Mapping[str, bytes], place: str) -> Arrays:
 
 def _classes(paths: Sequence[tuple[str, ...]], place: str) -> tuple[str, ...]:
     train, test = ({path[1] for path in paths if path[0] == split} for split in SPLITS)
+    if odd := sorted(name for name in train | test if not is_class_name(name)):
+        raise DataError(
+            f"{place}: the class {shown(odd[0])} has control characters in its name; rename it"
+        )
     if not (train and test):
         raise DataError(f"{place} holds no {'test' if train else 'train'} images; {LAYOUT}")
     if train != test:

@@ -1,5 +1,6 @@
 """The documents that machines read: versioned, closed, numbers with their unit in their name."""
 
+from cifar_dist.documents.doctor import CheckRow, DoctorDocument
 from cifar_dist.documents.document import Document, Split
 from cifar_dist.documents.evaluation import (
     Calibration,
@@ -33,11 +34,17 @@ from cifar_dist.documents.listings import (
     DataOrigin,
     EvaluateDocument,
     FieldRow,
+    GcDocument,
+    GcRow,
+    KeptCheckpoint,
     LayerRow,
     ModelDocument,
     ModelsDocument,
+    PinsDocument,
     PreviewDocument,
     ProposedTrial,
+    RunState,
+    ServingCheckpoint,
     SplitStatistics,
     WeightsDocument,
 )
@@ -71,6 +78,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "models": ModelsDocument,
     "data": DataDocument,
     "artifacts": ArtifactsDocument,
+    "gc": GcDocument,
+    "pins": PinsDocument,
     "evaluate": EvaluateDocument,
     "weights": WeightsDocument,
     "lr-range": LrRangeDocument,
@@ -79,6 +88,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "predict": PredictDocument,
     "explain": ExplainDocument,
     "index": IndexDocument,
+    "doctor": DoctorDocument,
 }
 
 __all__ = [
@@ -88,6 +98,7 @@ __all__ = [
     "AttemptRecord",
     "Calibration",
     "CalibrationBin",
+    "CheckRow",
     "ClassProbability",
     "ClassScore",
     "CompareDocument",
@@ -99,6 +110,7 @@ __all__ = [
     "DataDocument",
     "DataFacts",
     "DataOrigin",
+    "DoctorDocument",
     "Document",
     "EpochRecord",
     "EvaluateDocument",
@@ -108,9 +120,12 @@ __all__ = [
     "ExportDocument",
     "ExportFormat",
     "FieldRow",
+    "GcDocument",
+    "GcRow",
     "ImagePrediction",
     "IndexDocument",
     "IndexRow",
+    "KeptCheckpoint",
     "LayerRow",
     "LrRangeDocument",
     "LrRow",
@@ -119,13 +134,16 @@ __all__ = [
     "OnnxCheck",
     "Overfitting",
     "PairedTest",
+    "PinsDocument",
     "PredictDocument",
     "PreviewDocument",
     "ProposedTrial",
     "Provenance",
     "RecipeDifference",
+    "RunState",
     "Rung",
     "Score",
+    "ServingCheckpoint",
     "SkippedFile",
     "Split",
     "SplitStatistics",

@@ -9,6 +9,8 @@ from cifar_dist.documents.document import Document, Split
 from cifar_dist.documents.evaluation import Evaluation, Score
 from cifar_dist.documents.results import DataFacts, Provenance
 
+RunState = Literal["finished", "unfinished", "damaged"]
+
 
 class LayerRow(Document):
     """One row of a layer table, in torchsummary's order."""
@@ -181,6 +183,19 @@ class ArtifactRow(Document):
     bytes: int
     sha256: str | None = None
     verdict: str | None = None
+    modified: str | None = None
+    """When it was written, of a run or sweep its newest object, by the storage's clock in UTC."""
+
+
+class ServingCheckpoint(Document):
+    """A checkpoint that a run is resumed from or known by, and whether it can be."""
+
+    run: str
+    name: str
+    """`latest`, `best` or the name of a pin."""
+    key: str | None
+    """Its folder; null for the latest of a run that has none intact."""
+    verdict: Literal["intact", "damaged", "missing"]
 
 
 class ArtifactsDocument(Document):
@@ -191,5 +206,60 @@ class ArtifactsDocument(Document):
     )
     store: str
     artifacts: list[ArtifactRow]
+    serving: list[ServingCheckpoint] = Field(default_factory=list)
+    """After a verification: what still serves."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class PinsDocument(Document):
+    """The names that point at checkpoints of a run, after one was set or taken away."""
+
+    schema_: Annotated[Literal["cifar-dist/pins/1"], Field(alias="schema")] = "cifar-dist/pins/1"
+    store: str
+    run: str
+    """Of a sweep, its winner."""
+    pins: dict[str, str]
+    """The checkpoint's folder by name."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class KeptCheckpoint(Document):
+    """A checkpoint that stays."""
+
+    key: str
+    """Its folder."""
+    why: list[str]
+
+
+class GcRow(Document):
+    """What goes of a run or sweep, and what stays of its checkpoints."""
+
+    key: str
+    state: RunState
+    objects: int
+    """How many go."""
+    bytes: int
+    """How many go."""
+    kept: list[KeptCheckpoint]
+    note: str | None = None
+    """Why it was left alone as a whole."""
+
+
+class GcDocument(Document):
+    """What a cleaning up removed, or would remove."""
+
+    schema_: Annotated[Literal["cifar-dist/gc/1"], Field(alias="schema")] = "cifar-dist/gc/1"
+    store: str
+    dry_run: bool
+    """Whether nothing was changed."""
+    rows: list[GcRow]
+    objects: int
+    bytes: int
+    unfinished_uploads: int
+    """Uploads of killed writers, and files that they left half-written."""
+    older_than_seconds: float
+    """The least age of unfinished uploads."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)

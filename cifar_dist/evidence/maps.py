@@ -7,7 +7,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_dist.containers import read_arrays
+from cifar_dist.errors import DamagedError
+
 Method = Literal["cam", "grad_cam"]
+_SIDES = 2
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,25 @@ class ActivationMaps:
 
     @classmethod
     def load(cls, path: Path) -> "ActivationMaps":
-        """Read what `save` wrote; the file must have been verified."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(
+        """Read what `save` wrote; the file must have been verified. Raises DamagedError."""
+        try:
+            arrays = read_arrays(path)
+            found = cls(
                 maps=arrays["maps"],
                 indices=arrays["indices"],
                 targets=arrays["targets"],
                 layer=str(arrays["layer"]),
                 method="cam" if str(arrays["method"]) == "cam" else "grad_cam",
             )
+        except (OSError, ValueError, KeyError) as error:
+            raise DamagedError(
+                f"{path} holds no activation maps: {error}; evaluate again"
+            ) from error
+        count, *sides = found.maps.shape or (0,)
+        if (
+            found.indices.shape != (count,)
+            or found.targets.shape != (count,)
+            or len(sides) != _SIDES
+        ):
+            raise DamagedError(f"{path} holds maps that do not fit each other; evaluate again")
+        return found

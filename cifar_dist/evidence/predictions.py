@@ -4,11 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_dist.containers import read_arrays
 from cifar_dist.documents import Split
+from cifar_dist.errors import DamagedError
+
+_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_DIMENSIONS = 2  # images, classes
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,23 @@ def save_predictions(path: Path, predictions: Iterable[Predictions]) -> None:
 
 
 def load_predictions(path: Path) -> dict[Split, Predictions]:
-    """Read what `save_predictions` wrote; the file must have been verified."""
-    found: dict[Split, Predictions] = {}
-    splits: tuple[Split, ...] = ("train", "validation", "test")
-    with np.load(path, allow_pickle=False) as arrays:
-        for split in splits:
-            if f"{split}_logits" in arrays:
-                logits, labels = arrays[f"{split}_logits"], arrays[f"{split}_labels"]
-                found[split] = Predictions(split, logits, labels)
-    return found
+    """Read what `save_predictions` wrote; the file must have been verified. Raises DamagedError."""
+    try:
+        arrays = read_arrays(path)
+        return {
+            split: _part(split, arrays[f"{split}_logits"], arrays[f"{split}_labels"])
+            for split in _SPLITS
+            if f"{split}_logits" in arrays
+        }
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedError(f"{path} holds no predictions: {error}; evaluate again") from error
+
+
+def _part(split: Split, logits: NDArray[Any], labels: NDArray[Any]) -> Predictions:
+    if logits.dtype != np.float32 or labels.dtype != np.int64:
+        raise ValueError(f"its logits are {logits.dtype}, its labels {labels.dtype}")
+    if logits.ndim != _DIMENSIONS or not logits.shape[1] or labels.shape != logits.shape[:1]:
+        raise ValueError(f"its logits are {logits.shape}, its labels {labels.shape}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
+        raise ValueError(f"its labels reach from {labels.min()} to {labels.max()}")
+    return Predictions(split, logits, labels)

@@ -29,6 +29,7 @@ from cifar_dist.report.formats import (
     size,
     thousands,
 )
+from cifar_dist.report.retention import serving_lines
 
 _WIDTH = 64  # of a layer table, as torchsummary prints it
 _LINE_WIDTH = 100
@@ -180,13 +181,21 @@ def statistics_table(document: DataDocument) -> str:
 
 
 def artifacts_table(document: ArtifactsDocument) -> str:
-    """Objects of a store with size, hash and, where they were checked, the verdict."""
+    """Objects of a store with size, hash, time and, where they were checked, the verdict."""
     rows = [
-        [row.key, row.verdict or DASH, size(row.bytes), short(row.sha256)]
+        [row.key, row.verdict or DASH, size(row.bytes), short(row.sha256), _minute(row.modified)]
         for row in document.artifacts
     ]
+    header = ["key", "verdict", "size", "sha256", "written (UTC)"]
+    if all(row.modified is None for row in document.artifacts):
+        header, rows = header[:-1], [row[:-1] for row in rows]
     total = f"{counted(len(rows), 'object')}, {size(sum(row.bytes for row in document.artifacts))}"
-    return f"{aligned(['key', 'verdict', 'size', 'sha256'], rows, left=(0, 1))}\n{total}"
+    serving = serving_lines(document.serving)
+    return "\n".join([aligned(header, rows, left=(0, 1)), total, *serving])
+
+
+def _minute(moment: str | None) -> str:
+    return DASH if moment is None else moment.replace("T", " ")[:16]
 
 
 def _class_row(row: ClassScore) -> list[str]:

@@ -2,18 +2,18 @@
 
 from cifar_dist.runs.attempts import Attempt
 from cifar_dist.runs.committer import BackgroundCommitter
+from cifar_dist.runs.copies import copy_verified, fetch, fetch_model, fetch_report
 from cifar_dist.runs.identity import fingerprint, fresh, identity
 from cifar_dist.runs.inventory import (
     RunRow,
     artifacts,
     best_files,
-    copy_verified,
-    fetch,
-    fetch_model,
-    fetch_report,
     list_runs,
     locate,
+    serving,
+    stamped,
     verify,
+    winner,
 )
 from cifar_dist.runs.ledger import Ledger
 from cifar_dist.runs.manifest import Manifest
@@ -40,5 +40,8 @@ __all__ = [
     "identity",
     "list_runs",
     "locate",
+    "serving",
+    "stamped",
     "verify",
+    "winner",
 ]

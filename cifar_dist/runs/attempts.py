@@ -12,7 +12,7 @@ from cifar_dist.documents import AttemptRecord
 from cifar_dist.errors import DamagedError, RefusedError
 from cifar_dist.runs.manifest import NAME, Manifest, read_manifest, upload_folder
 from cifar_dist.runs.seal import read_sealed, sealed
-from cifar_dist.store import MissingError, Store
+from cifar_dist.store import Entry, MissingError, Store
 
 log = logging.getLogger(__name__)
 _SCHEMA = "cifar-dist/attempt/1"
@@ -74,14 +74,19 @@ def claim_attempt(store: Store, prefix: str, world_size: int = 1) -> Attempt:
             return Attempt(store, prefix, newest + 1, world_size)
 
 
-def survey(store: Store, prefix: str) -> tuple[int, list[str]]:
+def survey(
+    store: Store, prefix: str, entries: Iterable[Entry] | None = None
+) -> tuple[int, list[str]]:
     """Give the newest attempt's number (0: none) and the manifests to resume from, best first.
+
+    `entries` is a listing of its attempts, if there is one already.
 
     First come the newest attempt's own, then its base and what lies before it, and so on: what a
     fenced attempt committed after it was superseded is never among them. A listing may lag: the
     newest claim is found by reading, and a manifest that is listed may be gone.
     """
-    newest, committed = _listed(store, prefix)
+    listed = store.entries(f"{prefix}/attempts") if entries is None else entries
+    newest, committed = _listed(store, prefix, listed)
     keys: list[str] = []
     number, base = newest, None
     while number:
@@ -101,11 +106,13 @@ def survey(store: Store, prefix: str) -> tuple[int, list[str]]:
     return newest, keys
 
 
-def _listed(store: Store, prefix: str) -> tuple[int, dict[int, list[str]]]:
+def _listed(
+    store: Store, prefix: str, entries: Iterable[Entry]
+) -> tuple[int, dict[int, list[str]]]:
     """Give the newest attempt's number and, by attempt, the manifests that are listed."""
     top, newest = f"{prefix}/attempts/", 0
     committed: dict[int, list[str]] = {}
-    for entry in store.entries(f"{prefix}/attempts"):
+    for entry in entries:
         if found := _CLAIM.fullmatch(entry.key, len(top)):
             newest = max(newest, int(found[1]))
         elif found := _COMMITTED.fullmatch(entry.key, len(top)):
@@ -120,6 +127,16 @@ def existing(store: Store, manifests: Iterable[str]) -> Iterator[str]:
     for key in manifests:
         with suppress(MissingError, DamagedError):
             yield read_manifest(store, key).key
+
+
+def frozen_base(store: Store, prefix: str) -> str | None:
+    """Give the manifest that the newest attempt's claim names to go on from. Raises DamagedError.
+
+    None where there was none, or no attempt.
+    """
+    newest = _listed(store, prefix, store.entries(f"{prefix}/attempts"))[0]
+    claim = _claim(store, prefix, newest) if newest else None
+    return None if claim is None else claim["base"]
 
 
 def history(store: Store, prefix: str) -> tuple[AttemptRecord, ...]:

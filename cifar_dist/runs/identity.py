@@ -25,11 +25,16 @@ def fingerprint(recipe: dict[str, object], data_sha256: str) -> str:
 
 def identity(name: str, digits: str) -> str:
     """Join a name and a fingerprint to an id. Raises ConfigError for a name that is not plain."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ConfigError(
             f"name={shown(name)}: use up to 41 of a-z, 0-9 and '-', not beginning with '-'"
         )
     return f"{name}-{digits}"
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text may be a name: up to 41 of a-z, 0-9 and '-', not beginning with '-'."""
+    return _NAME.fullmatch(text) is not None
 
 
 def is_identity(text: str) -> bool:

@@ -1,30 +1,27 @@
-"""What a store holds, for people: lists, verdicts and verified copies."""
+"""What a store holds, for people: lists, verdicts, and which checkpoints still serve."""
 
-import filecmp
-import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from datetime import datetime
+from typing import Literal, get_args
 
-from cifar_dist.documents import ArtifactRow
+from cifar_dist.documents import ArtifactRow, RunState, ServingCheckpoint
 from cifar_dist.errors import ConfigError, DamagedError, RefusedError
 from cifar_dist.problems import nearest, shown
-from cifar_dist.runs.dossier import RESULT, Dossier
+from cifar_dist.runs.attempts import survey
 from cifar_dist.runs.identity import is_identity
 from cifar_dist.runs.manifest import NAME, Manifest, read_manifest
-from cifar_dist.runs.run import BEST, Run
-from cifar_dist.runs.seal import read_sealed, sealed
+from cifar_dist.runs.run import Run
 from cifar_dist.runs.sweep import Sweep
-from cifar_dist.store import Content, MissingError, Store, open_store
-from cifar_dist.store.disk import chunks, copy, reported
+from cifar_dist.store import Content, Entry, MissingError, Store
 
-WINNER = "winner"
-"""The folder of a fetched sweep with the documents of its winner's retraining."""
-_KINDS: dict[str, type[Run] | type[Sweep]] = {"runs": Run, "sweeps": Sweep}
+Kind = Literal["runs", "sweeps"]
+Verdict = Literal["damaged", "missing", "intact"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # the worst first
+LATEST = "latest"
+KINDS: dict[Kind, type[Run] | type[Sweep]] = {"runs": Run, "sweeps": Sweep}
 
 
 @dataclass(frozen=True)
@@ -32,212 +29,75 @@ class RunRow:
     """One run or sweep of a store."""
 
     id: str
-    kind: Literal["runs", "sweeps"]
-    state: Literal["finished", "unfinished", "damaged"]
+    kind: Kind
+    state: RunState
     bytes: int
+    modified: datetime
+    """When its newest object was written."""
 
 
-def list_runs(store: Store) -> list[RunRow]:
-    """List the runs and the sweeps of a store by id, with the bytes of all their objects."""
+def list_runs(store: Store, kind: str | None = None, prefix: str = "") -> list[RunRow]:
+    """List the runs and the sweeps of a store by id, with the bytes of all their objects.
+
+    Only those of a kind, and whose id begins with `prefix`, if these are given.
+    """
     rows = []
-    for kind in ("runs", "sweeps"):
+    for each in [each for each in KINDS if kind in (None, each)]:
         sizes: Counter[str] = Counter()
-        for entry in store.entries(kind):
-            sizes[entry.key.split("/")[1]] += entry.bytes
+        newest: dict[str, datetime] = {}
+        for entry in store.entries(each):
+            name = entry.key.split("/")[1]
+            sizes[name] += entry.bytes
+            newest[name] = max(entry.modified, newest.get(name, entry.modified))
         for name in sorted(filter(is_identity, sizes)):
-            dossier = _KINDS[kind](store, f"{kind}/{name}")
-            rows.append(RunRow(name, kind, _state(dossier), sizes[name]))
+            if name.startswith(prefix):
+                state = _state(KINDS[each](store, f"{each}/{name}"))
+                rows.append(RunRow(name, each, state, sizes[name], newest[name]))
     return rows
 
 
 def locate(store: Store, name: str) -> Run | Sweep:
     """Find a run or sweep by its id. Raises ConfigError that names the nearest one."""
     if is_identity(name):
-        for kind, build in _KINDS.items():
+        for kind, build in KINDS.items():
             if (found := build(store, f"{kind}/{name}")).exists:
                 return found
-    known = [folder for kind in _KINDS for folder in store.folders(kind)]
+    known = [folder for kind in KINDS for folder in store.folders(kind)]
     hint = nearest(name, known) if known else "the store is empty; name another with --store"
     raise ConfigError(f"there is no run or sweep {shown(name)} in {store.uri}; {hint}")
+
+
+def winner(found: Run | Sweep) -> Run:
+    """Give a run itself, and of a sweep the run that won. Raises RefusedError without one."""
+    if isinstance(found, Run):
+        return found
+    prefix = (found.result or {}).get("winner_run")
+    if not prefix:
+        raise RefusedError(
+            f"{found.prefix} has no winner: it is unfinished or all its trials failed; resume it"
+        )
+    return Run(found.store, prefix)
 
 
 def artifacts(store: Store, name: str) -> list[ArtifactRow]:
     """List every object of a run or sweep, with the SHA-256 that its manifest records."""
     prefix = locate(store, name).prefix
-    recorded = dict(_recorded(store, prefix))
+    entries = list(store.entries(prefix))
+    recorded = dict(_recorded(store, entries))
     return [
-        ArtifactRow(key=entry.key, bytes=entry.bytes, sha256=recorded.get(entry.key))
-        for entry in store.entries(prefix)
+        ArtifactRow(
+            key=entry.key,
+            bytes=entry.bytes,
+            sha256=recorded.get(entry.key),
+            modified=stamped(entry.modified),
+        )
+        for entry in entries
     ]
-
-
-def verify(store: Store, name: str) -> list[ArtifactRow]:
-    """Read everything that a manifest promises; each row's verdict: intact, damaged or missing."""
-    prefix = locate(store, name).prefix
-    rows: list[ArtifactRow] = []
-    for key in _manifests(store, prefix):
-        try:
-            manifest = read_manifest(store, key)
-        except DamagedError:
-            rows.append(ArtifactRow(key=key, bytes=store.digest(key).bytes, verdict="damaged"))
-        else:
-            rows += [_judged(store, file, content) for file, content in _files(manifest)]
-    return rows
-
-
-def fetch(store: Store, name: str, folder: Path, which: str = BEST) -> list[ArtifactRow]:
-    """Copy a run's (or a sweep's winner's) checkpoint, documents and report, verified.
-
-    Those of the run that a sweep's winner was retrained by, whose recipe is its own, go to
-    `winner/`. `which` is 'latest' or the name of a pin. Rows are named relative to `folder`. Raises
-    RefusedError if a file with other content is in the way; nothing is changed then.
-    """
-    found = locate(store, name)
-    with _staged(folder) as staged:
-        _model(found, which, staged)
-        if report := found.report():
-            report.download(store, staged / "report")
-        return _install(staged, folder)
-
-
-def fetch_model(store: Store, name: str, folder: Path) -> None:
-    """Copy the best checkpoint and the documents into a new folder, as `fetch`; no report."""
-    _model(locate(store, name), BEST, folder)
-
-
-def is_retrained(winner_run: str) -> bool:
-    """Tell a sweep's retrained winner, by its prefix, from one of its trials."""
-    return winner_run.startswith("runs/")
-
-
-def fetch_report(store: Store, name: str, folder: Path) -> list[ArtifactRow]:
-    """Copy the newest report of a run or sweep, verified; refuses and names rows as `fetch`."""
-    found = locate(store, name)
-    report = found.report()
-    if report is None:
-        raise RefusedError(
-            f"{found.prefix} has no report yet; go on with `cifar-dist resume {name}`"
-        )
-    with _staged(folder) as staged:
-        report.download(store, staged)
-        return _install(staged, folder)
-
-
-def copy_verified(folder: Path, name: str, target: Path) -> None:
-    """Copy one file of a checkpoint that `fetch` brought, verified by the manifest beside it."""
-    if not (folder / NAME).is_file():
-        raise RefusedError(
-            f"{folder} has no {NAME}, so {name} cannot be verified; fetch it again with "
-            "`cifar-dist artifacts get`"
-        )
-    store = open_store(str(folder))
-    store.download(name, target, Content(**read_sealed(store, NAME)["files"][name]))
-
-
-def _state(dossier: Dossier) -> Literal["finished", "unfinished", "damaged"]:
-    try:
-        return "finished" if dossier.finished else "unfinished"
-    except DamagedError:
-        return "damaged"
-
-
-def _manifests(store: Store, prefix: str) -> list[str]:
-    return [entry.key for entry in store.entries(prefix) if entry.key.endswith(f"/{NAME}")]
-
-
-def _files(manifest: Manifest) -> Iterator[tuple[str, Content]]:
-    for name, content in manifest.files.items():
-        yield f"{manifest.folder}/{name}", content
-
-
-def _recorded(store: Store, prefix: str) -> Iterator[tuple[str, str]]:
-    for key in _manifests(store, prefix):
-        with suppress(DamagedError):
-            for file, content in _files(read_manifest(store, key)):
-                yield file, content.sha256
-
-
-def _judged(store: Store, key: str, expected: Content) -> ArtifactRow:
-    try:
-        verdict = "intact" if store.holds(key, expected) else "damaged"
-    except MissingError:
-        verdict = "missing"
-    return ArtifactRow(key=key, bytes=expected.bytes, sha256=expected.sha256, verdict=verdict)
-
-
-@contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside another, for what is moved there once it is whole."""
-    with reported(str(folder)):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged:
-            yield Path(staged)
-
-
-def _model(found: Run | Sweep, which: str, folder: Path) -> None:
-    _checkpoint(found, which, folder)
-    _documents(found, folder)
-    if isinstance(found, Sweep) and is_retrained(winner := _winner(found).prefix):
-        _documents(Run(found.store, winner), folder / WINNER)
-
-
-def _checkpoint(found: Run | Sweep, which: str, folder: Path) -> None:
-    run = found if isinstance(found, Run) else _winner(found)
-    if which == "latest":
-        manifest = run.latest_intact(folder)
-    elif manifest := run.pinned(which):
-        run.download(manifest, folder)
-    if manifest is None:
-        raise RefusedError(
-            f"{run.prefix} has no checkpoint '{which}' yet; wait for its first epoch, or ask for "
-            f"'{BEST}' or 'latest'"
-        )
-    (folder / NAME).write_bytes(sealed(read_sealed(found.store, manifest.key)))
-
-
-def _winner(sweep: Sweep) -> Run:
-    prefix = (sweep.result or {}).get("winner_run")
-    if not prefix:
-        raise RefusedError(
-            f"{sweep.prefix} has no winner: it is unfinished or all its trials failed; resume it"
-        )
-    return Run(sweep.store, prefix)
-
-
-def _documents(found: Run | Sweep, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    documents = {found.HEAD: found.document, RESULT: found.result}
-    for name, document in documents.items():
-        if document is not None:
-            (folder / name).write_text(json.dumps(document, indent=2) + "\n")
-
-
-def _install(staged: Path, folder: Path) -> list[ArtifactRow]:
-    names = sorted(path.relative_to(staged) for path in staged.rglob("*") if path.is_file())
-    for name in names:
-        target = folder / name
-        if target.exists() and not filecmp.cmp(staged / name, target, shallow=False):
-            raise RefusedError(
-                f"{target} exists with other content and is not overwritten; move it away or name "
-                "another folder"
-            )
-    return [_moved(staged, folder, name) for name in names]
-
-
-def _moved(staged: Path, folder: Path, name: Path) -> ArtifactRow:
-    target = folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    (staged / name).replace(target)
-    content = copy(chunks(target), len)
-    return ArtifactRow(
-        key=name.as_posix(), bytes=content.bytes, sha256=content.sha256, verdict="intact"
-    )
 
 
 def best_files(store: Store, name: str) -> list[ArtifactRow]:
     """List the files of the best checkpoint of a run, or of a sweep's winner."""
-    found = locate(store, name)
-    run = found if isinstance(found, Run) else _winner(found)
+    run = winner(locate(store, name))
     manifest = run.best()
     if manifest is None:
         raise RefusedError(f"{run.prefix} has no best checkpoint yet; wait for its first epoch")
@@ -245,3 +105,125 @@ def best_files(store: Store, name: str) -> list[ArtifactRow]:
         ArtifactRow(key=key, bytes=content.bytes, sha256=content.sha256)
         for key, content in _files(manifest)
     ]
+
+
+def verify(store: Store, name: str) -> list[ArtifactRow]:
+    """Read everything that a manifest promises; each row's verdict: intact, damaged or missing."""
+    prefix = locate(store, name).prefix
+    rows: list[ArtifactRow] = []
+    for entry in _manifests(store.entries(prefix)):
+        try:
+            manifest = read_manifest(store, entry.key)
+        except DamagedError:
+            rows.append(ArtifactRow(key=entry.key, bytes=entry.bytes, verdict="damaged"))
+        except MissingError:
+            continue  # retention removed it since it was listed
+        else:
+            rows += _judged(store, manifest)
+    return rows
+
+
+def serving(store: Store, name: str, rows: list[ArtifactRow]) -> list[ServingCheckpoint]:
+    """Say by the rows of a verification what each run could be resumed from, and of its pins.
+
+    Of a sweep these are its winner, if that lies in it, and every trial with something damaged.
+    """
+    found = locate(store, name)
+    runs = [found.prefix] if isinstance(found, Run) else []
+    if isinstance(found, Sweep):
+        won = str((found.result or {}).get("winner_run"))
+        bad = [row.key for row in rows if row.verdict != "intact"]
+        trials = {key.partition("/attempts/")[0] for key in bad if "/trials/" in key}
+        runs = sorted({won} & {_run_of(row.key) for row in rows} | trials)
+    return [each for run in runs for each in _serving(Run(store, run), rows)]
+
+
+def stamped(moment: datetime) -> str:
+    """Write a moment for machines."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _serving(run: Run, rows: list[ArtifactRow]) -> Iterator[ServingCheckpoint]:
+    known: dict[str, set[str]] = {}
+    for row in rows:
+        above, mark, rest = row.key.partition("/step-")
+        step = f"{above}{mark}{rest.partition('/')[0]}"
+        known.setdefault(step, set()).add(str(row.verdict))
+
+    def verdict(key: str) -> Verdict:
+        folder = key.removesuffix(f"/{NAME}")
+        # Committed since the verification, or gone.
+        found = known.get(folder) or _verdicts(run.store, key)
+        return next(each for each in VERDICTS if each in found)
+
+    keys = survey(run.store, run.prefix)[1]
+    if keys:
+        latest = next((key for key in keys if verdict(key) == "intact"), None)
+        yield _serves(run, LATEST, latest, "intact" if latest else "damaged")
+    for name, key in run.pins().items():
+        yield _serves(run, name, key, verdict(key))
+
+
+def _serves(run: Run, name: str, key: str | None, verdict: Verdict) -> ServingCheckpoint:
+    folder = None if key is None else key.removesuffix(f"/{NAME}")
+    return ServingCheckpoint(run=run.prefix, name=name, key=folder, verdict=verdict)
+
+
+def _verdicts(store: Store, key: str) -> set[str]:
+    try:
+        rows = _judged(store, read_manifest(store, key))
+    except MissingError:
+        return {"missing"}
+    except DamagedError:
+        return {"damaged"}
+    return {str(row.verdict) for row in rows} or {"missing"}
+
+
+def _run_of(key: str) -> str:
+    return key.partition("/attempts/")[0]
+
+
+def _state(dossier: Run | Sweep) -> RunState:
+    try:
+        return "unfinished" if dossier.finished is None else "finished"
+    except DamagedError:
+        return "damaged"
+
+
+def _manifests(entries: Iterator[Entry] | list[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.key.endswith(f"/{NAME}")]
+
+
+def _files(manifest: Manifest) -> Iterator[tuple[str, Content]]:
+    for name, content in manifest.files.items():
+        yield f"{manifest.folder}/{name}", content
+
+
+def _recorded(store: Store, entries: list[Entry]) -> Iterator[tuple[str, str]]:
+    for entry in _manifests(entries):
+        with suppress(DamagedError, MissingError):
+            for file, content in _files(read_manifest(store, entry.key)):
+                yield file, content.sha256
+
+
+def _judged(store: Store, manifest: Manifest) -> list[ArtifactRow]:
+    rows = []
+    for key, expected in _files(manifest):
+        try:
+            verdict = "intact" if store.holds(key, expected) else "damaged"
+        except MissingError:
+            verdict = "missing"
+        rows.append(
+            ArtifactRow(key=key, bytes=expected.bytes, sha256=expected.sha256, verdict=verdict)
+        )
+    if any(row.verdict == "missing" for row in rows) and not _is_there(store, manifest.key):
+        return []  # retention removed the checkpoint while it was read
+    return rows
+
+
+def _is_there(store: Store, key: str) -> bool:
+    try:
+        read_manifest(store, key)
+    except MissingError:
+        return False
+    return True

@@ -1,16 +1,22 @@
 """The manifest: written last, it makes uploaded files a checkpoint or a report."""
 
 import math
+import re
 import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cifar_dist.errors import DamagedError
 from cifar_dist.runs.seal import read_sealed, sealed
-from cifar_dist.store import Content, Store, is_key
+from cifar_dist.store import Content, Store, is_key, safe_join
 
 NAME = "MANIFEST.json"
 _SCHEMA = "cifar-dist/manifest/1"
+_MAX_BYTES, _MAX_FILES = 2**20, 10_000
+_MAX_FILE_BYTES = 10 * 2**30
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHECKPOINT = re.compile(r"/attempts/(\d{6})/step-(\d{12})$")
 
 
 @dataclass(frozen=True)
@@ -42,25 +48,55 @@ class Manifest:
     def download(self, store: Store, folder: Path) -> None:
         """Fetch every file, verified, into a local folder. Raises MissingError, DamagedError."""
         for name, content in self.files.items():
-            store.download(f"{self.folder}/{name}", folder / name, content)
+            store.download(f"{self.folder}/{name}", safe_join(folder, name), content)
 
 
 def read_manifest(store: Store, key: str) -> Manifest:
     """Read a manifest back. Raises MissingError, DamagedError."""
-    document = read_sealed(store, key)
-    folder = key.removesuffix(f"/{NAME}")
+    document = read_sealed(store, key, _MAX_BYTES)
+    name = f"{key} in {store.uri}"
+    files = described(document, name)
+    fields = {**document, "files": files}
+    del fields["schema"]
     try:
-        known = document.pop("schema") == _SCHEMA and document["folder"] == folder
-        files = {name: Content(**content) for name, content in document.pop("files").items()}
-        manifest = Manifest(files=files, **document)
-    except (KeyError, TypeError, AttributeError):
-        known = False
-    if not known or not all(map(is_key, files)):
-        raise DamagedError(
-            f"{key} in {store.uri} is no {_SCHEMA} of its own folder; it was moved there or comes "
-            "from another version of this program"
-        )
+        manifest = Manifest(**fields)
+    except TypeError as error:
+        raise _other(name) from error
+    if manifest.folder != key.removesuffix(f"/{NAME}") or not _stands_where_it_says(manifest):
+        raise _other(name)
     return manifest
+
+
+def described(document: dict[str, Any], name: str) -> dict[str, Content]:
+    """Give the files that a manifest's document describes, checked. Raises DamagedError."""
+    try:
+        known = document["schema"] == _SCHEMA
+        files = {file: Content(**content) for file, content in document["files"].items()}
+        sane = all(is_key(file) and _is_sane(content) for file, content in files.items())
+    except (KeyError, TypeError, AttributeError):
+        known = sane = False
+    if not (known and sane) or NAME in files or len(files) > _MAX_FILES:
+        raise _other(name)
+    return files
+
+
+def _is_sane(content: Content) -> bool:
+    size, digest = content
+    return type(size) is int and 0 <= size <= _MAX_FILE_BYTES and bool(_SHA256.fullmatch(digest))
+
+
+def _stands_where_it_says(manifest: Manifest) -> bool:
+    """Tell whether a checkpoint's numbers are those of its folder; others have none."""
+    place = _CHECKPOINT.search(manifest.folder)
+    stated = (manifest.attempt, manifest.step)
+    return place is None or stated == (int(place[1]), int(place[2]))
+
+
+def _other(name: str) -> DamagedError:
+    return DamagedError(
+        f"{name} is no {_SCHEMA} of its own folder; it was moved there or comes "
+        "from another version of this program"
+    )
 
 
 def upload_folder(store: Store, source: Path, target: str) -> dict[str, Content]:

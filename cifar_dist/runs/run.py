@@ -1,23 +1,22 @@
 """A run in a store: its checkpoints, the newest intact one, pins and retention."""
 
 import logging
-import re
 import shutil
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 from cifar_dist.documents import AttemptRecord
 from cifar_dist.errors import DamagedError, RefusedError
-from cifar_dist.runs.attempts import existing, history, survey
+from cifar_dist.runs.attempts import frozen_base, history, survey
 from cifar_dist.runs.dossier import Dossier
-from cifar_dist.runs.manifest import NAME, Manifest, read_manifest
+from cifar_dist.runs.manifest import Manifest, read_manifest
+from cifar_dist.runs.retention import Rule, plan
 from cifar_dist.runs.seal import sealed
 from cifar_dist.store import MissingError
 
 log = logging.getLogger(__name__)
 BEST = "best"
 _LISTINGS = 6  # five more than one: a reader is overtaken by retention now and then, not always
-_STEP = re.compile(r"/attempts/(\d{6})/step-\d{12}(?=/)")
 
 
 class Run(Dossier):
@@ -43,8 +42,8 @@ class Run(Dossier):
                 log.warning("skipped checkpoint key=%s reason=%s", key, error)
         return found
 
-    def latest_intact(self, folder: Path) -> Manifest | None:
-        """Fetch the newest intact checkpoint into an empty folder; None before the first commit.
+    def newest_intact(self, take: Callable[[Manifest], None]) -> Manifest | None:
+        """Let `take` have the newest checkpoint that it does not find damaged; None before any.
 
         Raises DamagedError if there are checkpoints and none is intact: a run never starts anew
         in silence.
@@ -56,7 +55,7 @@ class Run(Dossier):
             tried.add(key)
             try:
                 manifest = self.manifest(key)
-                self.download(manifest, folder)
+                take(manifest)
             except (MissingError, DamagedError) as error:
                 log.warning("skipped checkpoint key=%s reason=%s", key, error)
                 if isinstance(error, MissingError) and listings < _LISTINGS:
@@ -72,6 +71,10 @@ class Run(Dossier):
             )
         return None
 
+    def latest_intact(self, folder: Path) -> Manifest | None:
+        """Fetch the newest intact checkpoint into an empty folder, as `newest_intact` says."""
+        return self.newest_intact(lambda manifest: self.download(manifest, folder))
+
     def download(self, manifest: Manifest, folder: Path) -> None:
         """Fetch a checkpoint's files into a folder, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,10 +88,11 @@ class Run(Dossier):
 
     def pin(self, name: str, manifest: Manifest) -> None:
         """Point a name at a checkpoint, which is then never pruned; the newest pin holds."""
-        document = {"schema": "cifar-dist/pin/1", "manifest": manifest.key}
-        number = len(list(self.store.entries(self.key(f"pins/{name}")))) + 1
-        while not self.store.claim(self.key(_pin(name, number)), sealed(document)):
-            number += 1
+        self._point(name, manifest.key)
+
+    def unpin(self, name: str) -> None:
+        """Let a name point at nothing; what it pointed at may be pruned."""
+        self._point(name, None)
 
     def pinned_key(self, name: str) -> str | None:
         """Give the key of the manifest that a name points at, or None. Raises DamagedError."""
@@ -97,16 +101,45 @@ class Run(Dossier):
         # By reading, as a listing may miss the newest.
         while (newer := self.recorded(_pin(name, number + 1))) is not None:
             number, pin = number + 1, newer
-        return None if pin is None else str(pin["manifest"])
+        return None if pin is None or pin["manifest"] is None else str(pin["manifest"])
+
+    def pins(self) -> dict[str, str]:
+        """Give the names that point at checkpoints, and the keys of their manifests."""
+        names = sorted({BEST, *self.store.folders(self.key("pins"))})
+        keys = {name: self.pinned_key(name) for name in names}
+        return {name: key for name, key in keys.items() if key is not None}
+
+    def take_pinned(self, name: str, take: Callable[[Manifest], None]) -> Manifest | None:
+        """Let `take` have the checkpoint a name points at, again where a newer pin moved it.
+
+        Raises MissingError, DamagedError.
+        """
+        key, tries = self.pinned_key(name), _LISTINGS
+        while key is not None:
+            try:
+                manifest = self.manifest(key)
+                take(manifest)
+            except MissingError:
+                tries -= 1
+                newer = self.pinned_key(name)
+                if newer == key or not tries:
+                    raise
+                key = newer
+            else:
+                return manifest
+        return None
 
     def pinned(self, name: str) -> Manifest | None:
-        """Give the checkpoint a name points at, or None. Raises DamagedError."""
-        key = self.pinned_key(name)
-        return None if key is None else self.manifest(key)
+        """Give the checkpoint a name points at, or None. Raises MissingError, DamagedError."""
+        return self.take_pinned(name, lambda _: None)
 
     def best(self) -> Manifest | None:
         """Give the checkpoint with the lowest validation loss so far, or None."""
         return self.pinned(BEST)
+
+    def base(self) -> str | None:
+        """Give the manifest that the newest attempt was to go on from, or None for the first."""
+        return frozen_base(self.store, self.prefix)
 
     def prune(self, keep: int, proven: Manifest | None = None) -> int:
         """Remove all checkpoints but the newest `keep` and the pinned ones; gives how many went.
@@ -114,33 +147,16 @@ class Run(Dossier):
         `proven` stays, too: the one that could be resumed from when newer ones perhaps could not.
         What was never committed goes, unless the newest attempt may be writing it.
         """
-        newest, keys = survey(self.store, self.prefix)
-        newest_kept = islice(existing(self.store, keys), keep)
-        kept = {key.removesuffix(f"/{NAME}") for key in newest_kept} | self._pinned_folders()
-        if proven is not None:
-            kept.add(proven.folder)
-        files: dict[str, list[str]] = {}
-        for entry in self.store.entries(self.key("attempts")):
-            # Of an attempt claimed since the survey everything is new, and being written.
-            found = _STEP.match(entry.key, len(self.prefix))
-            if found and int(found[1]) <= newest:
-                files.setdefault(entry.key[: found.end()], []).append(entry.key)
-        current = self.key(f"attempts/{newest:06d}/")
-        doomed = [
-            folder
-            for folder in files
-            if folder not in kept
-            and (f"{folder}/{NAME}" in files[folder] or not folder.startswith(current))
-        ]
-        # Without its manifest a checkpoint is no more; only then may its files go.
-        self.store.delete(f"{folder}/{NAME}" for folder in doomed)
-        self.store.delete(key for folder in doomed for key in files[folder])
-        return len(doomed)
+        known = None if proven is None else proven.key
+        found = plan(self.store, self.prefix, Rule(keep), self.pins, known)
+        found.carry_out(self.store)
+        return len(found.doomed)
 
-    def _pinned_folders(self) -> set[str]:
-        names = {BEST, *self.store.folders(self.key("pins"))}
-        keys = filter(None, map(self.pinned_key, names))
-        return {key.removesuffix(f"/{NAME}") for key in keys}
+    def _point(self, name: str, manifest: str | None) -> None:
+        document = {"schema": "cifar-dist/pin/1", "manifest": manifest}
+        number = len(list(self.store.entries(self.key(f"pins/{name}")))) + 1
+        while not self.store.claim(self.key(_pin(name, number)), sealed(document)):
+            number += 1
 
 
 def _pin(name: str, number: int) -> str:

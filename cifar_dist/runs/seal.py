@@ -32,9 +32,13 @@ def unsealed(data: bytes, name: str) -> dict[str, Any]:
     return dict(document)
 
 
-def read_sealed(store: Store, key: str) -> dict[str, Any]:
-    """Read a sealed document, again if it came damaged. Raises MissingError, DamagedError."""
-    return store.parsed(key, _LIMIT_BYTES, lambda data: unsealed(data, f"{key} in {store.uri}"))
+def read_sealed(store: Store, key: str, limit: int = _LIMIT_BYTES) -> dict[str, Any]:
+    """Read a sealed document, again if it came damaged. Raises MissingError, DamagedError.
+
+    One of more than `limit` bytes is not what was written: as JSON it could take a hundred times
+    as much memory.
+    """
+    return store.parsed(key, limit, lambda data: unsealed(data, f"{key} in {store.uri}"))
 
 
 def _digest(document: dict[str, Any]) -> str:

@@ -1,11 +1,26 @@
 """Storage: a folder or an S3 bucket behind one contract; the only door to boto3."""
 
 from cifar_dist.config import S3
-from cifar_dist.store.addresses import bucket_and_prefix, is_key, local_folder, scheme
+from cifar_dist.store.addresses import (
+    bucket_and_prefix,
+    is_key,
+    local_folder,
+    safe_join,
+    scheme,
+)
 from cifar_dist.store.contract import Content, Entry, MissingError, Store
 from cifar_dist.store.settings import inherited
 
-__all__ = ["Content", "Entry", "MissingError", "Store", "is_key", "open_store", "reopened"]
+__all__ = [
+    "Content",
+    "Entry",
+    "MissingError",
+    "Store",
+    "is_key",
+    "open_store",
+    "reopened",
+    "safe_join",
+]
 
 
 def open_store(uri: str, s3: S3 | None = None) -> Store:

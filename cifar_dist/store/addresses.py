@@ -29,6 +29,19 @@ def checked(key: str) -> str:
     )
 
 
+def safe_join(folder: Path, name: str) -> Path:
+    """Give the path of a plain name below a folder; every path made of data is made here.
+
+    The folder itself may be reached through a link, nothing below it. Raises RefusedError.
+    """
+    path = folder
+    for part in checked(name).split("/"):
+        path /= part
+        if path.is_symlink():
+            raise RefusedError(f"{path} is a link and may lead out of {folder}; remove it")
+    return path
+
+
 def scheme(uri: str) -> str:
     """Give 'file' or 's3'; a plain path counts as a file. Raises ConfigError for any other."""
     if not uri.strip() or not uri.isprintable():

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError
 from pydantic import ValidationError
 
 from cifar_dist.config import S3
+from cifar_dist.config.endpoints import endpoint_fault
 from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def connect(uri: str, s3: S3) -> "tuple[S3Client, S3]":
             f"store={uri}: AWS_ENDPOINT_URL holds credentials; give them by "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
+    if fault := endpoint_fault(client.meta.endpoint_url):
+        raise ConfigError(f"store={uri}: AWS_ENDPOINT_URL {fault}")
     return client, _found(uri, s3, client)
 
 
@@ -98,6 +101,5 @@ def _found(uri: str, s3: S3, client: "S3Client") -> S3:
         return S3.model_validate(found)
     except ValidationError as error:
         raise ConfigError(
-            f"store={uri}: AWS_ENDPOINT_URL must be http://host:port or https://host, and "
-            "AWS_REGION a word; correct them"
+            f"store={uri}: AWS_REGION must be a word of letters, digits and '-'; correct it"
         ) from error

@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -114,8 +114,19 @@ class Store(ABC):
         """Remove objects, in any order; those already gone are fine."""
 
     @abstractmethod
-    def discard_unfinished(self, older_than: timedelta) -> int:
-        """Remove what killed writers left half-written; gives how many there were."""
+    def now(self) -> datetime:
+        """Tell the time by the clock that dates what is listed, in UTC."""
+
+    @abstractmethod
+    def unfinished(self, older_than: timedelta, folders: Collection[str] = ()) -> int:
+        """Count what killed writers left half-written below folders, or anywhere in the store."""
+
+    @abstractmethod
+    def discard_unfinished(self, older_than: timedelta, folders: Collection[str] = ()) -> int:
+        """Remove what killed writers left half-written below folders, or anywhere; counts it.
+
+        A store in a folder knows not where it was to lie, and counts and removes all of it.
+        """
 
 
 def reread(read: Callable[[], T]) -> T:

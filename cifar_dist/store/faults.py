@@ -38,6 +38,10 @@ _PASSING = {
 }
 _PASSING_STATUS = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)}
 _KEYS = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or AWS_PROFILE"
+_IN_THE_WAY = (
+    "an object lies there that is a folder of this key, or has one; remove it, or name another "
+    "prefix with --store"
+)
 _FINAL = {
     "NoSuchBucket": "there is no such bucket; create it, or name another with --store",
     "InvalidAccessKeyId": f"it does not know the access key; {_KEYS}",
@@ -46,9 +50,12 @@ _FINAL = {
     "ExpiredToken": "the session token has expired; fetch new credentials",
     "InvalidToken": f"the session token is not valid; {_KEYS}",
     "RequestTimeTooSkewed": "this machine's clock is wrong; set it right",
-    "AccessDenied": "access is denied; ask for list, get and put rights on this bucket and prefix",
+    "AccessDenied": "access is denied; ask for list, get and put rights on this bucket and prefix, "
+    "and to remove something for delete rights",
     "PermanentRedirect": "the bucket is in another region; set AWS_REGION to it",
     "QuotaExceeded": "its quota is used up; remove old runs or raise the quota",
+    "ObjectParentIsFile": _IN_THE_WAY,  # versitygw's words: it keeps objects as files in folders
+    "ExistingObjectIsDirectory": _IN_THE_WAY,
     "NotImplemented": "it cannot do what is needed (conditional writes); use another S3 server",
 }
 _MISSING = {"NoSuchKey", "404", "NotFound"}

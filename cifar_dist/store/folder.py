@@ -3,14 +3,14 @@
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cifar_dist.config import S3
 from cifar_dist.durable import flush
-from cifar_dist.store.addresses import checked, is_key
+from cifar_dist.store.addresses import is_key, safe_join
 from cifar_dist.store.contract import Content, Entry, MissingError, Store, reread
 from cifar_dist.store.disk import (
     check_room,
@@ -90,19 +90,33 @@ class FolderStore(Store):
                 path.unlink(missing_ok=True)
                 self._remove_empty(path.parent)
 
-    def discard_unfinished(self, older_than: timedelta) -> int:
+    def now(self) -> datetime:
+        """Tell the time by this machine's clock, in UTC."""
+        return datetime.now(UTC)
+
+    def unfinished(self, older_than: timedelta, folders: Collection[str] = ()) -> int:
+        """Count what killed writers left half-written, wherever it was to lie."""
+        return len(self._old_parts(older_than))
+
+    def discard_unfinished(self, older_than: timedelta, folders: Collection[str] = ()) -> int:
         """Remove what killed writers left half-written; gives how many there were."""
-        oldest = time.time() - older_than.total_seconds()
+        parts = self._old_parts(older_than)
         with reported(self.uri):
-            parts = [
-                path for path in (self._root / _PARTS).glob("*") if path.stat().st_mtime < oldest
-            ]
             for path in parts:
                 path.unlink(missing_ok=True)
         return len(parts)
 
+    def _old_parts(self, older_than: timedelta) -> list[Path]:
+        oldest, found = time.time() - older_than.total_seconds(), []
+        with reported(self.uri):
+            for path in (self._root / _PARTS).glob("*"):
+                with suppress(FileNotFoundError):  # completed meanwhile
+                    if path.stat().st_mtime < oldest:
+                        found.append(path)
+        return found
+
     def _path(self, key: str) -> Path:
-        return self._root / checked(key)
+        return safe_join(self._root, key)
 
     def _create(self, key: str, source: Iterable[bytes], size: int) -> tuple[bool, Content]:
         path, part = self._path(key), self._root / _PARTS / uuid.uuid4().hex

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -58,7 +58,7 @@ class S3Store(Store):
             self._put(key, data)
         except TakenError:
             # Also the answer to a repeated request whose first answer got lost.
-            return self.holds(key, content)
+            return self._holds_taken(key, content)
         if not self._proven:
             self._prove(key, data)
         return True
@@ -126,18 +126,31 @@ class S3Store(Store):
                     "prefix"
                 )
 
-    def discard_unfinished(self, older_than: timedelta) -> int:
-        """Remove what killed writers left half-written; gives how many there were."""
-        left = [
-            {"Key": item["Key"], "UploadId": item["UploadId"]}
-            for page in self._bucket.pages("list_multipart_uploads", Prefix=self._root)
-            for item in page.get("Uploads", [])
-            if item["Initiated"] < _server_time(page) - older_than
-        ]
+    def now(self) -> datetime:
+        """Tell the time by the server's clock, in UTC."""
+        return _server_time(next(self._pages("", "/")))
+
+    def unfinished(self, older_than: timedelta, folders: Collection[str] = ()) -> int:
+        """Count the uploads that killed writers left below folders, or anywhere in the store."""
+        return len(self._old_uploads(older_than, folders))
+
+    def discard_unfinished(self, older_than: timedelta, folders: Collection[str] = ()) -> int:
+        """Abort the uploads that killed writers left below folders, or anywhere; counts them."""
+        left = self._old_uploads(older_than, folders)
         for upload in left:
             with suppress(GoneError):  # completed or aborted meanwhile
                 self._bucket.ask("abort_multipart_upload", **upload)
         return len(left)
+
+    def _old_uploads(self, older_than: timedelta, folders: Collection[str]) -> list[dict[str, str]]:
+        prefixes = [f"{self._name(folder)}/" for folder in folders] or [self._root]
+        return [
+            {"Key": item["Key"], "UploadId": item["UploadId"]}
+            for prefix in prefixes
+            for page in self._bucket.pages("list_multipart_uploads", Prefix=prefix)
+            for item in page.get("Uploads", [])
+            if item["Initiated"] < _server_time(page) - older_than
+        ]
 
     def _name(self, key: str) -> str:
         return self._root + checked(key)
@@ -155,6 +168,11 @@ class S3Store(Store):
             return int(self._bucket.ask("head_object", Key=self._name(key))["ContentLength"])
         except MissingError:
             return None
+        except StoreError:
+            # The answer to a HEAD has no body that could say why; that to a GET has.
+            with suppress(MissingError):
+                self.digest(key)
+            raise
 
     def _prove(self, key: str, data: bytes) -> None:
         # Writing the same bytes again harms nothing and must be refused.
@@ -217,6 +235,16 @@ class S3Store(Store):
                     raise GoneError
                 undo.pop_all()
         return content
+
+    def _holds_taken(self, key: str, content: Content) -> bool:
+        try:
+            return self.holds(key, content)
+        except MissingError as error:
+            # So versitygw (1.8) answers where a bucket with versions has a delete marker.
+            raise StoreError(
+                f"{self._bucket.place(self._name(key))}: it was deleted, and the server counts its "
+                "old versions; remove those too, or name another prefix with --store"
+            ) from error
 
     def _holds_now(self, key: str, content: Content) -> bool:
         try:
