@@ -1,12 +1,15 @@
 """What the README shows in YAML is what the program reads."""
 
 import re
+import runpy
 from pathlib import Path
 
+from cifar_dist.api.model import pretrained_names
 from cifar_dist.config import parse_job, parse_yaml
 from cifar_dist.search import Space, shipped_spaces
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_readmes_job_and_space_are_valid() -> None:
@@ -16,5 +19,12 @@ def test_the_readmes_job_and_space_are_valid() -> None:
 
 
 def test_the_readme_names_every_space_that_is_not_a_models_own() -> None:
-    models = {path.stem for path in Path(__file__).parents[1].glob("cifar_dist/recipes/*.yaml")}
+    models = {path.stem for path in ROOT.glob("cifar_dist/recipes/*.yaml")}
     assert all(f"`{name}`" in README for name in shipped_spaces().keys() - models)
+
+
+def test_the_readmes_results_are_those_of_the_packaged_weights() -> None:
+    script = runpy.run_path(str(ROOT / "deploy/make_results.py"))
+    rows = [script["row"](script["card"](name)) for name in pretrained_names()]
+    assert script["HEAD"] + "".join(rows) in README
+    assert len(rows) == len(pretrained_names()) > 0
