@@ -41,10 +41,7 @@ results: setup ## Train the packaged nets again on all of CIFAR-10 (DATA=folder 
 	$(BIN)/python deploy/make_results.py $(or $(DATA),$(error DATA=PATH: name all of CIFAR-10)) $(STORE)
 
 test: dev ## Run the fast tests and a short one of every slow suite
-	@log=$$(mktemp); $(BIN)/python -m pytest -m "(cluster or soak) and not full" > $$log 2>&1 & slow=$$!; \
-	trap "kill $$slow 2> /dev/null; rm -f $$log" EXIT; \
-	$(BIN)/python -m pytest -m "not (cluster or soak or full)"; fast=$$?; \
-	wait $$slow; slow=$$?; cat $$log; exit $$((fast | slow))
+	$(BIN)/python -m tests
 
 test-full: dev ## Run the tests that need all of CIFAR-10 (CIFAR_DIST_FULL_DATA=path)
 	$(BIN)/python -m pytest -m full
