@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,7 +19,8 @@ _ENDS = struct.Struct("<4s36xQ8x4s16x4s8xI4xH")  # zip64's record and locator, a
 _PLAIN_END = struct.Struct("<4s8xI4xH")
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, LookupError,
-    TypeError, OverflowError, MemoryError, AttributeError, SyntaxError,
+    TypeError, OverflowError, MemoryError, AttributeError, SyntaxError, tokenize.TokenError,
+    struct.error,
 )  # fmt: skip
 
 

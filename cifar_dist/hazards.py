@@ -1,4 +1,4 @@
-"""Environment variables that would undo a protection; with one of them set nothing is started."""
+"""Environment variables that would undo a protection; what it protects is not started then."""
 
 import os
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ class Hazard:
     """What it would undo, as the end of a sentence."""
     value: str | None = None
     """The one that is dangerous; None: any that switches something on."""
-    may_be_allowed: bool = False
-    """Whether the caller may consent to it."""
+    is_of_ray: bool = False
+    """Whether it concerns Ray alone; the caller may consent to it."""
 
     @property
     def danger(self) -> str:
@@ -48,7 +48,7 @@ HAZARDS = (
         "RAY_AUTH_MODE",
         "lets everyone who reaches the cluster's ports run code there",
         value="disabled",
-        may_be_allowed=True,
+        is_of_ray=True,
     ),
 )
 
@@ -59,13 +59,13 @@ def hazards(environment: Mapping[str, str] | None = None) -> list[Hazard]:
     return [hazard for hazard in HAZARDS if hazard.is_set(found)]
 
 
-def refuse_hazards() -> None:
+def refuse_hazards(*, of_ray: bool = False) -> None:
     """Raise RefusedError for the first one that is set, unless it may be and the caller consents.
 
-    What is allowed is logged.
+    Those `of_ray` alone are looked at where Ray is used. What is allowed is logged.
     """
     for hazard in hazards():
-        if hazard.may_be_allowed:
-            consent.require(hazard.danger, hazard.remedy)
-        else:
+        if not hazard.is_of_ray:
             raise RefusedError(f"{hazard.danger}; {hazard.remedy}")
+        if of_ray:
+            consent.require(hazard.danger, hazard.remedy)

@@ -59,9 +59,10 @@ class _Redacting:
         record = self._factory(*given, **named)
         try:
             said = record.getMessage()
-        except (TypeError, ValueError, LookupError):
-            # Arguments that do not fit: logging would print them as they are.
-            said, record.args = str(record.msg), ()
+        except Exception:  # noqa: BLE001 - a library's argument may raise anything as it is written
+            # Where arguments do not fit, logging would print them as they are.
+            said = record.msg if isinstance(record.msg, str) else "a record that cannot be shown"
+            record.msg, record.args = said, ()
         if (text := redacted(said)) != said:
             record.msg, record.args = text, ()
         if record.exc_info and record.exc_info[0] is not None:

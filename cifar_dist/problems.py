@@ -11,6 +11,7 @@ from typing import Any
 from cifar_dist.redaction import redacted
 
 _SHOWN = 60  # characters of a wrong value that are repeated to the user
+_READ = 4096  # characters of it that are looked through for secrets
 _ITS_TYPE = re.compile(r"^(Value error, |(Input|String|List|Dictionary|Tuple) (?=should ))")
 _LISTED = 12  # valid names that are listed when none is near
 
@@ -27,7 +28,7 @@ def nearest(name: object, valid: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """Repeat a value safely: short, on one line, without control characters and secrets."""
-    plain = redacted(value if isinstance(value, str) else repr(value))
+    plain = redacted((value if isinstance(value, str) else repr(value))[:_READ])
     text = ascii(plain) if isinstance(value, str) else ascii(plain)[1:-1]
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

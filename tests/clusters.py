@@ -107,7 +107,7 @@ def interrupted(
         env={k: v for k, v in {**os.environ, **environment}.items() if v},
         start_new_session=True,
     ) as process:
-        eventually(lambda: ready() or process.poll() is not None, 120.0)
+        eventually(lambda: ready() or process.poll() is not None, 300.0)
         if number == signal.SIGINT:
             # As a terminal does: to the command and to all that it started.
             os.killpg(process.pid, number)

@@ -1,12 +1,14 @@
 """Known weights are evaluated on what was asked for, and never on what would mislead."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from cifar_dist.api.evaluate import Asked, Evaluator
+from cifar_dist.api.evaluate import Asked, Evaluator, opened
+from cifar_dist.api.origin import origin
 from cifar_dist.api.views import Averaged
 from cifar_dist.config import Job
 from cifar_dist.data import Dataset, normalize
@@ -104,6 +106,19 @@ def test_other_images_have_no_validation_split(trained: Trained, tree: Path) -> 
 def test_weights_whose_images_are_not_here_ask_for_others(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the images of speednet: .*; or name others with --data"):
         Evaluator("speednet", str(tmp_path), Asked())
+
+
+def test_a_stored_endpoint_that_is_not_taken_any_more_is_left_to_the_environment(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = origin(trained.name, trained.store)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert opened(replace(found, s3={"endpoint": "http://minio.corp.example:9000"})).classes
+    refused = replace(found, s3={"endpoint": "http://169.254.169.254"})
+    with pytest.raises(ConfigError, match="set AWS_ENDPOINT_URL"):
+        opened(refused)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.corp.example")
+    assert opened(refused).classes
 
 
 def test_other_classes_are_refused(trained: Trained, tmp_path: Path) -> None:

@@ -148,6 +148,23 @@ STATES: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # numpy's, of a header from Python 2
+def test_an_array_with_any_flipped_bit_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
+    data, refused, mapped = npy((2, 8), follows=bytes(16)), 0, tmp_path / "a.npy"
+    packed = tmp_path / "a.npz"
+    for bit in range(8 * (len(data) - 16)):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        mapped.write_bytes(changed)
+        packed.write_bytes(zipped({"a.npy": bytes(changed)}, zipfile.ZIP_STORED))
+        for read in (lambda: map_array(mapped), lambda: read_arrays(packed)):
+            try:
+                read()
+            except ValueError:
+                refused += 1
+    assert refused > 600
+
+
 @pytest.mark.parametrize("kind", STATES)
 def test_a_state_is_refused_before_torch_inflates_it(kind: str, tmp_path: Path) -> None:
     (tmp_path / STATE).write_bytes(STATES[kind]())

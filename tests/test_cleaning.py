@@ -3,6 +3,7 @@
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -93,12 +94,11 @@ def test_of_a_run_the_newest_the_best_and_the_pinned_stay(store: Store) -> None:
 
 
 def test_what_the_newest_attempt_resumed_from_stays_until_the_run_is_finished(disk: Store) -> None:
-    run, sent = begun(disk, 2)
+    run, _ = begun(disk, 2)
     attempt = run.claim_attempt()
     run.pin("best", [commit_one(run, attempt, step) for step in (3, 4, 5)][2])
     assert [m.step for m in run.checkpoints()] == [5, 4, 3, 2, 1]
     cleaned(disk)
-    assert run.base() == sent[1].key
     assert [m.step for m in run.checkpoints()] == [5, 4, 2]
     run.finish({})
     cleaned(disk)
@@ -186,6 +186,35 @@ def test_a_trial_that_a_spent_budget_left_unfinished_may_still_go_on(disk: Store
     assert len(waiting.checkpoints()) == 2
 
 
+def test_a_pin_that_is_set_while_others_are_cleaned_holds(
+    disk: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, sent = begun(disk)
+    pins, seen = Run.pins, list[Run]()
+
+    def set_later(self: Run) -> dict[str, str]:
+        seen.append(self)
+        if len(seen) == 2:  # the first reading judged
+            run.pin("shown", sent[1])
+        return pins(self)
+
+    monkeypatch.setattr(Run, "pins", set_later)
+    (row,) = clean(disk, [], AT_ONCE, dry_run=False).rows
+    assert [m.step for m in run.checkpoints()] == [5, 4, 2, 1]
+    assert {kept.key: kept.why for kept in row.kept}[sent[1].folder] == ["pin shown"]
+    assert row.objects == 3
+
+
+def test_an_unfinished_runs_attempts_are_listed_once(
+    disk: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(disk)
+    listed, seen = disk.entries, list[str]()
+    monkeypatch.setattr(disk, "entries", lambda prefix: seen.append(prefix) or listed(prefix))
+    clean(disk, [], AT_ONCE, dry_run=True)
+    assert [prefix for prefix in seen if prefix.endswith("/attempts")] == [f"runs/{RUN}/attempts"]
+
+
 def test_a_run_whose_documents_are_damaged_is_left_alone(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     run, _ = begun(store)
@@ -228,13 +257,14 @@ def test_only_our_own_unfinished_uploads_are_aborted(s3_environment: None) -> No
     store = open_store("s3://bucket")
     client = store._bucket.client  # type: ignore[attr-defined]
     ours = [f"runs/{RUN}/attempts/000001/x", f"sweeps/{SWEEP}/x", "datasets/0/train.npy"]
+    ours += ["doctor/0/parts"]
     for key in [*ours, "theirs/large", "runsmore/large"]:
         client.create_multipart_upload(Bucket="bucket", Key=key)
     # The simulated server says of all uploads that they began in 2010.
     ancient = Policy(older_than=timedelta(days=36_500))
     assert clean(store, [], ancient, dry_run=False).unfinished_uploads == 0
-    assert clean(store, [], Policy(), dry_run=True).unfinished_uploads == 3
-    assert clean(store, [], Policy(), dry_run=False).unfinished_uploads == 3
+    assert clean(store, [], Policy(), dry_run=True).unfinished_uploads == 4
+    assert clean(store, [], Policy(), dry_run=False).unfinished_uploads == 4
     left = client.list_multipart_uploads(Bucket="bucket")["Uploads"]
     assert {upload["Key"] for upload in left} == {"theirs/large", "runsmore/large"}
     for upload in left:
@@ -245,9 +275,9 @@ def test_only_our_own_unfinished_uploads_are_aborted(s3_environment: None) -> No
 
 def test_every_kind_of_folder_that_is_uploaded_to_is_looked_through() -> None:
     from cifar_dist.dataset.published import _FOLDER
-    from cifar_dist.runs.cleaning import _FOLDERS
+    from cifar_dist.store.addresses import FOLDERS, PROBES
 
-    assert set(_FOLDERS) == {*KINDS, _FOLDER}
+    assert set(FOLDERS) == {*KINDS, _FOLDER, PROBES}
 
 
 def test_the_command_tells_what_goes_and_what_stays(program: Program, folder: Path) -> None:
@@ -260,3 +290,11 @@ def test_the_command_tells_what_goes_and_what_stays(program: Program, folder: Pa
     assert "newest: step 5, step 4; " in ended.out
     assert "0 objects, 0 B would go, and 0 unfinished uploads older than 24 h" in ended.out
     assert len(run.checkpoints()) == 5
+
+
+def test_many_runs_are_judged_at_once(disk: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    both, pins = Barrier(2), Run.pins
+    for name in (RUN, "b-00000000"):
+        begun(disk, 1, name)
+    monkeypatch.setattr(Run, "pins", lambda run: both.wait(30) + 1 and pins(run))
+    assert len(clean(disk, [], AT_ONCE, dry_run=True).rows) == 2

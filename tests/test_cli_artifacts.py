@@ -1,6 +1,7 @@
 """`artifacts ls` and `verify` as people call them: chosen, sorted, and what still serves."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,29 @@ def test_a_pin_of_what_is_gone_is_missing(kept: Path, program: Program) -> None:
     assert "best (step 3 of attempt 1) is missing; restore it" in ended.out
 
 
+def test_a_run_that_cannot_be_resumed_is_not_whole(
+    kept: Path, program: Program, tmp_path: Path
+) -> None:
+    run = Run(open_store(str(kept)), "runs/c-00000000")
+    run.create({"job": {}})
+    sent = commit(run.claim_attempt(), tmp_path, 9)
+    run.claim_attempt()
+    shutil.rmtree(kept / sent.folder)
+    ended = program("artifacts", "verify", "c-00000000")
+    assert ended.code == 5 and "it cannot be resumed" in ended.out
+    assert "are damaged or missing, first runs/c-00000000 (1 in all); restore" in ended.err
+
+
+@pytest.mark.parametrize("name", ["run.json", "pins/shown/000001.json", "attempts/000001.json"])
+def test_a_damaged_document_is_a_row_of_the_table(kept: Path, program: Program, name: str) -> None:
+    flip(kept / "runs" / B / name)
+    ended = program("artifacts", "verify", B, "--json")
+    rows = document("artifacts", ended.out)["artifacts"]
+    bad = [row["key"] for row in rows if row["verdict"] != "intact"]
+    assert ended.code == 5 and bad == [f"runs/{B}/{name}"]
+    assert f"first {bad[0]} (1 in all)" in ended.err
+
+
 def test_a_sweeps_verification_tells_of_trials_with_damage(
     kept: Path, program: Program, tmp_path: Path
 ) -> None:
@@ -119,3 +143,9 @@ def test_a_sweeps_verification_tells_of_trials_with_damage(
     ended = program("artifacts", "verify", "t-00000000", "--json")
     rows = document("artifacts", ended.out)["serving"]
     assert [(row["run"][-2:], row["key"][-2:]) for row in rows] == [("00", "11"), ("02", "14")]
+    flip(kept / sweep.trial(1).key("run.json"))
+    flip(kept / sweep.key("result.json"))
+    ended = program("artifacts", "verify", "t-00000000", "--json")
+    rows = document("artifacts", ended.out)["serving"]
+    assert ended.code == 5 and "(3 in all)" in ended.err
+    assert [(row["run"][-2:], row["key"][-2:]) for row in rows] == [("01", "13"), ("02", "14")]

@@ -166,7 +166,7 @@ def test_a_worker_lost_more_often_than_allowed_fails_the_run_and_one_alone_can_g
     assert run_of(job).checkpoints()[0].epoch == 1
     progress = _Progress()
     assert_alike(train(job_of(tmp_path / "store", 1), run_of(job), progress, Event()), alone)
-    assert progress.steps[0] > EPOCHS * 18 / 3, "it went on from the first epoch"
+    assert progress.steps[0] >= EPOCHS * 18 / 3, "it went on from the first epoch"
 
 
 def test_a_deliberate_error_of_a_worker_comes_back_as_itself_and_is_not_retried(

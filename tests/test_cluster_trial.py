@@ -53,6 +53,19 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
     made.cleanup()
 
 
+def test_a_trial_that_cannot_be_set_up_tells_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError(5, "by AKIAIOSFODNN7EXAMPLE")
+
+    monkeypatch.setattr("cifar_dist.cluster.trial.open_store", unreachable)
+    spec = {"job": make_job(store=str(tmp_path)).model_dump(mode="json")}
+    with pytest.raises(OSError, match=r"by \*\*\*") as caught:
+        Trial.__new__(Trial).setup(config(0), spec)
+    assert "AKIA" not in repr(caught.value)
+
+
 def test_a_trial_tells_each_epoch_once_and_ends_with_the_last(trial: Trial) -> None:
     told = [trial.step() for _ in range(2)]
     assert [[record["epoch"] for record in result["records"]] for result in told] == [[1], [2]]

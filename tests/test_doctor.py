@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import NoReturn
 
@@ -120,6 +121,29 @@ def test_a_check_that_raises_is_its_own_failure_and_its_text_is_not_repeated() -
 def test_a_deliberate_error_is_taken_apart_into_finding_and_remedy() -> None:
     finding = raised(DataError("no images; odd ones; run `data prepare`"))
     assert finding == ("failed", "no images; odd ones", "run `data prepare`", 2)
+
+
+def test_a_sentence_without_a_remedy_is_told_once() -> None:
+    finding = raised(DataError("a: must be text"))
+    assert finding == ("failed", "a: must be text", "correct what this names", 2)
+
+
+def test_an_interrupt_leaves_nothing_in_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(setup: Setup) -> Finding:
+        setup.checkup.put()
+        assert list(tmp_path.rglob("doctor/**/*"))
+        return ok("put")
+
+    def interrupted(futures: list[Future[Finding]], timeout: float) -> NoReturn:
+        assert futures[0].result(timeout).verdict == "ok"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cifar_dist.doctor.wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        examine(Setup(str(tmp_path), "nosuch"), (Check("one", look, None, StoreError, 5),))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_every_check_names_only_earlier_ones_that_it_needs() -> None:

@@ -1,18 +1,25 @@
 """What the examination says of a Ray cluster: dead, open, of another version, and sound."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from threading import Thread
+from typing import NoReturn
 
+import grpc
 import pytest
 
-from cifar_dist.cluster.checkup import Group  # settles Ray's token before any is set here
+from cifar_dist import consent
+from cifar_dist.cluster import checkup, door  # settles Ray's token before any is set here
+from cifar_dist.cluster.checkup import Group
+from cifar_dist.cluster.connection import Cluster, connected
 from cifar_dist.doctor import CHECKS, Setup, examine
+from cifar_dist.doctor.check import raised
 from cifar_dist.doctor.workers import workers_gradient, workers_sum
 from cifar_dist.documents import CheckRow
+from cifar_dist.errors import CifarDistError, DeviceError
 
 TOKEN = "canary-of-the-cluster"
 RAY = tuple(check for check in CHECKS if check.name.startswith("ray_"))
@@ -53,8 +60,17 @@ def dashboard(token: str | None, version: str) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RAY_ADDRESS", "RAY_DASHBOARD_ADDRESS", "CIFAR_DIST_ALLOW_INSECURE"):
+    for name in (
+        "RAY_ADDRESS", "RAY_DASHBOARD_ADDRESS", "RAY_USE_TLS", consent.VARIABLE
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _closed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the head ask for a token, where there is no real one."""
+    if "ray_address" not in request.fixturenames:
+        monkeypatch.setattr(door, "_status", lambda _: grpc.StatusCode.UNAUTHENTICATED)
 
 
 def point(monkeypatch: pytest.MonkeyPatch, address: str, token: str = TOKEN) -> None:
@@ -90,6 +106,59 @@ def test_an_open_cluster_is_a_warning_to_who_consents(monkeypatch: pytest.Monkey
     assert [row.verdict for row in rows.values()] == ["ok", "warning", "ok"]
 
 
+@pytest.mark.parametrize(
+    ("status", "verdict", "code", "said"),
+    [
+        (grpc.StatusCode.OK, "failed", 5, "without a token"),
+        (grpc.StatusCode.UNIMPLEMENTED, "failed", 5, "without a token"),
+        (grpc.StatusCode.UNAVAILABLE, "failed", 3, "does not answer as Ray"),
+        (grpc.StatusCode.PERMISSION_DENIED, "ok", 0, "asks for a token"),
+    ],
+)
+def test_where_the_dashboard_refuses_the_head_itself_is_asked(
+    status: grpc.StatusCode,
+    verdict: str,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "_status", lambda _: status)
+    with dashboard(TOKEN, metadata.version("ray")) as address:
+        point(monkeypatch, address)
+        row = rows_of()["ray_token"]
+    assert (row.verdict, row.exit_code) == (verdict, code)
+    assert said in row.found
+
+
+def test_a_local_ray_without_a_token_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    row = rows_of()["ray_token"]
+    assert (row.verdict, row.exit_code, row.remedy) == ("failed", 5, "run `unset RAY_AUTH_MODE`")
+    monkeypatch.setenv(consent.VARIABLE, "1")
+    assert rows_of()["ray_token"].verdict == "warning"
+
+
+def test_too_few_cpus_for_the_workers_are_told_with_the_flag(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def placed(*_: object) -> NoReturn:
+        raise DeviceError("placement needs 9 CPUs but the cluster has 1; lower placement.workers")
+
+    cluster = nullcontext(Cluster(nodes=((1.0, 0.0),), dashboard=None))
+    monkeypatch.setattr(checkup, "connected", lambda: cluster)
+    monkeypatch.setattr(checkup, "placed", placed)
+    finding = raised(caught(lambda: checkup.meet(9)))
+    assert finding.exit_code == DeviceError.exit_code
+    assert "the cluster has 1" in finding.found
+    assert (finding.remedy or "").startswith("ask for fewer with --workers")
+
+
+def caught(work: Callable[[], object]) -> CifarDistError:
+    with pytest.raises(CifarDistError) as error:
+        work()
+    return error.value
+
+
 @pytest.mark.parametrize(("given", "said"), [("another", "does not know"), ("", "asks for")])
 def test_a_wrong_token_is_told(
     given: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
@@ -117,6 +186,8 @@ def test_another_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("127.0.0.1:1", 3, "nobody answers"),
         ("127.0.0.1:99999", 3, "nobody answers"),
+        ("127.0.0.1:²", 3, "nobody answers"),
+        (f"{'a' * 99}:6379", 3, "nobody answers"),
         ("ray://head:10001", 2, "is not host:port"),
         ("http://head:8265", 2, "is not host:port"),
         (":6379", 2, "is not host:port"),
@@ -130,6 +201,8 @@ def test_a_wrong_address_is_told(
     assert (rows["ray_address"].verdict, rows["ray_address"].exit_code) == ("failed", code)
     assert said in rows["ray_address"].found
     assert rows["ray_token"].found == "ray_address failed"
+    if said == "nobody answers":
+        assert said in str(caught(lambda: connected().__enter__()))
 
 
 def test_a_word_in_place_of_an_address_is_left_to_ray(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,20 +127,31 @@ def test_code_built_for_an_architecture_runs_on_a_gpu_or_not(
 @pytest.mark.parametrize(
     ("gpus", "verdict", "said"),
     [
-        ((), "failed", "built for CUDA 13.0, cannot use the GPUs here"),
+        ((), "warning", "built for CUDA 13.0, cannot use the GPUs here"),
         ((Gpu("Old", "6.1", False),), "failed", "has no kernels for capability 6.1"),
         ((Gpu("New", "9.0", True),), "ok", "New (capability 9.0), CUDA 13.0"),
     ],
 )
-def test_a_gpu_that_torch_cannot_use_is_a_failure(
+def test_a_gpu_without_kernels_is_a_failure_and_one_that_torch_does_not_see_a_warning(
     gpus: tuple[Gpu, ...], verdict: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "has_driver", lambda: True)
     monkeypatch.setattr(device, "gpu_facts", lambda: GpuFacts("2.15.0", "13.0", gpus))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     finding = machine.gpu(SETUP)
     assert finding.verdict == verdict
     assert finding.exit_code == (DeviceError.exit_code if verdict == "failed" else 0)
     assert said in finding.found
+
+
+@pytest.mark.parametrize(("value", "verdict"), [("", "ok"), ("-1", "ok"), ("0", "warning")])
+def test_gpus_that_are_hidden_on_purpose_are_no_fault(
+    value: str, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "has_driver", lambda: True)
+    monkeypatch.setattr(device, "gpu_facts", lambda: GpuFacts("2.15.0", None, ()))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert machine.gpu(SETUP).verdict == verdict
 
 
 @pytest.mark.parametrize(

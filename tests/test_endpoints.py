@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from cifar_dist import consent
+from cifar_dist.config import parse_job
 from cifar_dist.config.endpoints import endpoint_fault
 from cifar_dist.dataset import archive
-from cifar_dist.errors import DataError
+from cifar_dist.errors import ConfigError, DataError
 from cifar_dist.store import open_store
 from tests.commands import Program, listed
 
@@ -103,6 +105,19 @@ def test_a_wrong_endpoint_of_the_environment_is_named_before_anything_is_sent(
     assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
     assert "store=s3://bucket/x: AWS_ENDPOINT_URL must" in ended.err
     assert time.monotonic() - began < 30 and listed(folder) == []
+
+
+def test_a_stored_job_with_http_to_outside_is_read_and_only_its_server_refused(
+    monkeypatch: pytest.MonkeyPatch, s3_environment: None
+) -> None:
+    monkeypatch.delenv(consent.VARIABLE, raising=False)
+    s3 = parse_job({"s3": {"endpoint": PUBLIC[0]}}).s3
+    with pytest.raises(ConfigError, match=r"s3.endpoint must be https.*CIFAR_DIST_ALLOW_INSECURE"):
+        open_store("s3://bucket/x", s3)
+    monkeypatch.setenv(consent.VARIABLE, "1")
+    assert open_store("s3://bucket/x", s3).s3.endpoint == PUBLIC[0]
+    with pytest.raises(ConfigError, match="metadata"):
+        parse_job({"s3": {"endpoint": METADATA[0]}})
 
 
 class Asked(list[str]):

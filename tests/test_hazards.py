@@ -1,10 +1,11 @@
-"""A variable that undoes a protection lets nothing start, and both are said in one sentence."""
+"""A variable that undoes a protection lets nothing start that it protects, in one sentence."""
 
 from pathlib import Path
 
 import pytest
 
 from cifar_dist import consent
+from cifar_dist.cluster.connection import connected
 from cifar_dist.errors import RefusedError
 from cifar_dist.hazards import HAZARDS, hazards, refuse_hazards
 from tests.commands import Program, listed
@@ -35,16 +36,30 @@ def test_an_open_cluster_is_a_hazard(value: str, found: list[object]) -> None:
     assert hazards({RAY.variable: value}) == found
 
 
-@pytest.mark.parametrize(("variable", "value"), [(TORCH.variable, "1"), (RAY.variable, "disabled")])
 def test_no_command_starts_with_a_hazard(
-    variable: str, value: str, program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch
+    program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv(TORCH.variable, "1")
     for line in ("train", "tune", "artifacts ls", "data stats", "report get x"):
         ended = program(*line.split())
         assert (ended.code, ended.out, len(ended.err.splitlines())) == (5, "", 1)
-        assert f"unset {variable}" in ended.err
+        assert f"unset {TORCH.variable}" in ended.err
+        assert consent.FLAG not in ended.err
     assert listed(folder) == []
+
+
+def test_an_open_ray_is_a_hazard_only_to_what_uses_it(
+    program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RAY.variable, "disabled")
+    for line in ("artifacts ls", "models list", "tune quickstart --dry-run --data synthetic"):
+        assert program(*line.split()).code == 0
+    with pytest.raises(RefusedError, match=f"unset {RAY.variable}.*{consent.FLAG}"), connected():
+        pass
+    line = "train --workers 1 --data synthetic --model lenet5 --epochs 1"
+    ended = program(*line.split())
+    assert (ended.code, ended.out) == (5, "")
+    assert f"unset {RAY.variable}" in ended.err.splitlines()[-1]
 
 
 def test_help_is_given_all_the_same(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,8 +73,8 @@ def test_consent_covers_the_open_cluster_alone_and_is_logged(
 ) -> None:
     monkeypatch.setenv(RAY.variable, "disabled")
     monkeypatch.setenv(consent.VARIABLE, "1")
-    refuse_hazards()
+    refuse_hazards(of_ray=True)
     assert "RAY_AUTH_MODE=disabled lets everyone" in caplog.text
     monkeypatch.setenv(TORCH.variable, "1")
     with pytest.raises(RefusedError, match=TORCH.variable):
-        refuse_hazards()
+        refuse_hazards(of_ray=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cifar_dist.errors import ConfigError, RefusedError
-from cifar_dist.runs import Run, Sweep, artifacts, fetch, list_runs, locate, verify
+from cifar_dist.runs import Run, Sweep, artifacts, fetch, list_runs, locate, serving, verify
 from cifar_dist.store import Store, open_store
+from tests.checkpoints import flip
 
 RUN, SWEEP = "a-00000000", "s-00000000"
 
@@ -61,11 +62,30 @@ def test_every_promised_file_gets_a_verdict(filled: Store, tmp_path: Path) -> No
     top = tmp_path / "store" / "runs" / RUN / "attempts" / "000001"
     (top / "step-000000000001" / "state.pt").write_bytes(b"state X")
     (top / "step-000000000002" / "state.pt").unlink()
-    verdicts = [row.verdict for row in verify(filled, RUN)]
+    verdicts = [
+        row.verdict for row in verify(filled, RUN) if "/step-" in row.key or "report/" in row.key
+    ]
     assert verdicts == ["damaged", "missing", "intact"]
     (top / "step-000000000001" / "MANIFEST.json").write_bytes(b"{}")
     assert verify(filled, RUN)[0].key.endswith("MANIFEST.json")
     assert {row.verdict for row in verify(filled, SWEEP)} == {"intact"}
+
+
+SEALED = ["attempts/000001.json", "pins/best/000001.json", "result.json", "run.json"]
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_every_document_that_carries_its_hash_gets_a_verdict(
+    filled: Store, tmp_path: Path, name: str
+) -> None:
+    filled.write(f"runs/{RUN}/notes.json", b"{}")
+    rows = [row for row in verify(filled, RUN) if row.key.endswith(".json")]
+    assert [row.key for row in rows] == [f"runs/{RUN}/{each}" for each in SEALED]
+    flip(tmp_path / "store/runs" / RUN / name)
+    rows = verify(filled, RUN)
+    assert [row.key for row in rows if row.verdict != "intact"] == [f"runs/{RUN}/{name}"]
+    told = {each.name: each.verdict for each in serving(filled, RUN, rows)}
+    assert told == {"latest": "intact", "best": "damaged" if "pins" in name else "intact"}
 
 
 @pytest.mark.parametrize(("which", "state"), [("best", b"state 1"), ("latest", b"state 2")])
@@ -112,5 +132,9 @@ def test_fetching_twice_is_fine_and_nothing_else_is_overwritten(
 
 
 def test_a_pin_that_is_not_there_is_named(filled: Store, tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="no checkpoint 'final'"):
+    with pytest.raises(ConfigError, match="no pin 'final'; nothing is pinned"):
         fetch(filled, RUN, tmp_path / "copy", "final")
+    run = Run(filled, f"runs/{RUN}")
+    run.pin("shown", run.checkpoints()[0])
+    with pytest.raises(ConfigError, match="no pin 'shwon'; did you mean 'shown'"):
+        fetch(filled, RUN, tmp_path / "copy", "shwon")

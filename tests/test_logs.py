@@ -27,6 +27,23 @@ def test_a_record_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> N
     assert captured.err.count("\n") == 1
 
 
+class Broken:
+    """What cannot be written."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("message", ["it has %s", Broken()])
+def test_what_a_library_cannot_write_does_not_end_its_call(
+    message: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure()
+    logging.getLogger(f"{ROOT}.session").warning(message, Broken())
+    told = "it has %s" if isinstance(message, str) else "a record that cannot be shown"
+    assert capsys.readouterr().err.endswith(f"WARNING {told}\n")
+
+
 def test_a_second_call_changes_the_level(capsys: pytest.CaptureFixture[str]) -> None:
     configure()
     configure(logging.ERROR)

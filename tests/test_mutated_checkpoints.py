@@ -143,6 +143,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Committed]:
     made.put(made.intact)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_mutated_checkpoint_is_never_taken_with_other_content(
     part: int, committed: Committed, tmp_path: Path
@@ -161,6 +162,7 @@ def test_a_mutated_checkpoint_is_never_taken_with_other_content(
     assert skipped >= 0.8 * (ROUNDS // PARTS)  # the others changed nothing that is read
 
 
+@pytest.mark.soak
 def test_a_mutated_file_whose_hash_fits_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
     learner, draw = make_learner(optimizer={"name": "adam"}), random.Random(0)
     take_steps(learner, 1)

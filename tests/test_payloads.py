@@ -200,7 +200,7 @@ LEADING_OUT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", LEADING_OUT.keys() - {"itself"})
+@pytest.mark.parametrize("kind", sorted(LEADING_OUT.keys() - {"itself"}))
 def test_a_path_is_never_made_of_such_a_name(kind: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="is not plain"):
         safe_join(tmp_path, LEADING_OUT[kind])

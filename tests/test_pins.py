@@ -47,6 +47,17 @@ def test_a_pinned_checkpoint_outlives_pruning_and_cleaning_up_until_it_is_unpinn
     assert [manifest.step for manifest in kept.checkpoints()] == [4, 2]
 
 
+def test_somebody_elses_objects_beside_a_pin_do_not_switch_it_off(kept: Run) -> None:
+    for name in ("best/notes.txt", "best/old/000009.json", "shown/x.json", "best/9.json"):
+        kept.store.write(kept.key(f"pins/{name}"), b"{}")
+    best = kept.best()
+    assert best is not None and best.step == 2
+    kept.pin("best", chosen(kept, "latest"))
+    assert kept.store.read(kept.key("pins/best/000002.json"), 999)
+    assert listed(kept).pins.keys() == {"best"}
+    assert kept.prune(1) == 3
+
+
 def test_a_pin_moves_and_comes_back(kept: Run) -> None:
     for step in (1, 3, 1):
         pin(kept, "shown", chosen(kept, "best", step))

@@ -2,11 +2,16 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
+from cifar_dist.cluster.channel import Channel
+from cifar_dist.cluster.relay import Relay, relayed
+from cifar_dist.errors import RunError
 from cifar_dist.logs import ROOT, configure, protect
 from cifar_dist.problems import shown
 from cifar_dist.redaction import MARK, clean, is_secret, redacted
@@ -31,6 +36,12 @@ SHAPES = {
     "assignment": f"export HF_TOKEN={SECRET}",
     "document": f'{{"secret_key": "{SECRET}", "b": 1}}',
     "value of a wrong type": f"s3={{'aws_secret_access_key': '{SECRET}'}}: must be text",
+    "YAML": f"s3:\n  - secret_key: '{SECRET}'\n",
+    "YAML in a line": f"s3: {{secret_key: {SECRET}, region: eu}}",
+    "flag": f"cifar --auth-token {SECRET} --json",
+    "list of arguments": f"['cifar', '--auth-token', '{SECRET}']",
+    "document in a document": f'"{{\\"password\\": \\"{SECRET}\\"}}"',
+    "value with blanks": f'{{"password": "two words {SECRET}", "b": 1}}',
     "password": f"mysql://h/x?password={SECRET}&tls=1",
 }
 
@@ -41,6 +52,9 @@ PLAIN = [
     "run a in s3://bucket/team/x@y; see https://host:9000/path@y",
     "AWS_SECRET_ACCESS_KEY holds a line break",
     "the session token is not valid: fetch a new one",
+    "name='My token': must match a-z",
+    "s3.secret_key: unknown field in s3; did you mean 'checksums'?",
+    "token: must be text",
 ]
 
 
@@ -78,6 +92,12 @@ def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
         ("PGPASSWORD", 'wJalrXUtn"x', '["wJalrXUtn\\"x"]'),
         ("WANDB_API_KEY", "wJalrXUtn", "wJalrXUtn"),
         ("HF_TOKEN", "wJalrXUtn\udcff", "wJalrXUtn%FF"),
+        ("OPENAI_APIKEY", "wJalrXUtn", "wJalrXUtn"),
+        ("MY_API_KEYS", "wJalrXUtn", "wJalrXUtn"),
+        ("CI_TOKENS", "wJalrXUtn", "wJalrXUtn"),
+        ("AZURE_STORAGE_CONNECTION_STRING", "A=wJalr;B=c", "by A=wJalr;B=c"),
+        ("NPM_AUTH", "wJalrXUtn", r"first\nwJalrXUtn\n"),
+        ("AWS_SECRET_ACCESS_KEY", SECRET, f"x{SECRET}x"),
         ("HTTPS_PROXY", "http://bob:wJalr%2FXUtn@proxy", "bob wJalr/XUtn"),
         ("HTTPS_PROXY", "http://bob:wJalr%2FXUtn@proxy", "bob wJalr%2FXUtn"),
     ],
@@ -94,6 +114,12 @@ def test_short_values_and_paths_to_secrets_are_no_secrets(monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/etc/ray/token")
     assert redacted("a test of /etc/ray/token") == "a test of /etc/ray/token"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/etc/gcp.json")
+    monkeypatch.setenv("SSH_KEY", str(Path(__file__)))
+    monkeypatch.setenv("STORE_KEY", "sample")
+    for text in ("no /etc/gcp.json", f"no {__file__}", "of 12 samples", "subsample"):
+        assert redacted(text) == text
+    assert not is_secret("RAY_AUTH_MODE")
     assert not is_secret("TOKENIZERS_PARALLELISM")
     assert not is_secret("KEYBOARD_LAYOUT")
 
@@ -101,6 +127,13 @@ def test_short_values_and_paths_to_secrets_are_no_secrets(monkeypatch: pytest.Mo
 def test_a_wrong_value_is_repeated_without_its_secret() -> None:
     assert shown(KEY_ID) == f"'{MARK}'"
     assert SECRET[:9] not in shown({"password": SECRET})
+
+
+@pytest.mark.parametrize("piece", ["://a:", "password: ", "authorization ", "--", '"token\\": \\"'])
+def test_a_megabyte_that_is_no_secret_is_looked_through_once(piece: str) -> None:
+    assert len(shown(piece * 200_000)) <= 61
+    # Minutes, where each place is tried with each other.
+    assert redacted(piece * 50_000).startswith(piece[:4])
 
 
 def failing() -> None:
@@ -116,6 +149,50 @@ def test_an_error_and_its_causes_lose_their_secrets_and_keep_their_kind() -> Non
     assert caught.value.args == (3, f"no answer of https://{MARK}@h")
     text = "".join(traceback.format_exception(caught.value.__cause__))
     assert text == f"KeyError: 'X-Amz-Signature={MARK}'\n"
+
+
+class Region(BaseModel):
+    """What refuses a secret with words that cannot be changed."""
+
+    region: int
+
+
+def noted(error: Exception) -> Exception:
+    error.add_note(f"by {KEY_ID}")
+    return error
+
+
+def invalid() -> Exception:
+    with pytest.raises(ValidationError) as caught:
+        Region.model_validate({"region": KEY_ID})
+    return caught.value
+
+
+ERRORS: dict[str, tuple[Callable[[], Exception], bool]] = {
+    "reason of the system": (lambda: OSError(5, f"by {KEY_ID}", f"/{KEY_ID}"), True),
+    "reason of a request": (lambda: URLError(f"by {KEY_ID}"), True),
+    "error in an error": (lambda: URLError(OSError(5, KEY_ID)), True),
+    "note": (lambda: noted(KeyError("a")), True),
+    "nested": (lambda: ValueError(("a", [{"b": KEY_ID}])), True),
+    "member of a group": (lambda: ExceptionGroup("two", [ValueError(KEY_ID), OSError()]), True),
+    "name of a group": (lambda: ExceptionGroup(f"by {KEY_ID}", [ValueError("b")]), False),
+    "document": (invalid, False),
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_no_error_that_leaves_a_worker_tells_a_secret(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, keeps_kind = ERRORS[kind]
+    monkeypatch.setattr(Relay, "open", lambda _: None)
+    for error, caught in ((make(), Exception), (RunError("it broke"), RunError)):
+        with pytest.raises(caught) as raised, relayed(Channel("runs/a/1"), "worker 0"):
+            raise error from make()
+        assert KEY_ID not in "".join(traceback.format_exception(raised.value))
+        assert type(raised.value) is (
+            type(error) if keeps_kind or caught is RunError else RuntimeError
+        )
 
 
 @pytest.mark.usefixtures("_records")

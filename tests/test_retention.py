@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
+from cifar_dist.checkpoint import HISTORY, STATE, WEIGHTS
+from cifar_dist.cli.retention import _age, _gc
 from cifar_dist.runs import Manifest, Run
-from cifar_dist.runs.retention import Plan, Rule, plan
+from cifar_dist.runs.cleaning import Policy
+from cifar_dist.runs.retention import FILES, Plan, Rule, plan
 from cifar_dist.store import Entry, MissingError, Store
 from tests.checkpoints import commit, flip
 
@@ -53,6 +57,10 @@ def test_an_object_that_no_manifest_names_is_never_removed(kept_run: Run, tmp_pa
     for key in foreign:
         kept_run.store.write(key, b"mine")
     assert kept_run.prune(1) == 1
+    assert kept_run.prune(1) == 0  # by now the folder is one that was never committed
+    kept_run.claim_attempt()
+    late = kept_run.store.now() + HOUR
+    judged(kept_run, Rule(1, late, late)).carry_out(kept_run.store, kept_run.pins)
     assert all(kept_run.store.read(key, 9) == b"mine" for key in foreign)
     with pytest.raises(MissingError):
         kept_run.store.read(f"{old.folder}/state.pt", 1)
@@ -100,6 +108,65 @@ def test_a_checkpoint_whose_manifest_is_damaged_is_left_to_be_looked_at(
     assert judged(run, Rule(1)).kept[old.folder] == ["its manifest is damaged"]
 
 
+def test_what_a_checkpoint_has_is_known_by_name() -> None:
+    assert {WEIGHTS, STATE, HISTORY} == FILES
+
+
+def test_a_damaged_manifest_is_read_once_by_a_writer_and_goes_once_it_is_old(
+    run: Run, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, bad, new = committed(run, tmp_path, 1, 2, 3)
+    flip(place / bad.key)
+    reads, read = list[str](), run.store.read
+    monkeypatch.setattr(run.store, "read", lambda key, limit: reads.append(key) or read(key, limit))
+    assert run.prune(2) == 0
+    assert reads.count(bad.key) == 1
+    late = run.store.now() + HOUR
+    assert not judged(run, Rule(3, late, late)).doomed  # too few others are whole
+    assert list(judged(run, Rule(1, late, late - 2 * HOUR)).doomed) == [f"{bad.folder[:-1]}1"]
+    gone = judged(run, Rule(2, late, late))
+    assert next(entry.key for entry in gone.entries) == bad.key and len(gone.entries) == 3
+    assert new.folder in gone.kept
+
+
+def test_where_a_damaged_claim_hides_what_came_before_nothing_of_that_goes(
+    run: Run, place: Path, tmp_path: Path
+) -> None:
+    for step in (1, 2, 3):
+        commit(run.claim_attempt(), tmp_path, step)
+    run.store.write(run.key(f"attempts/000001/step-{9:012d}/state.pt"), b"half")
+    flip(place / run.key("attempts/000002.json"))
+    late = run.store.now() + HOUR
+    found = judged(run, Rule(1, late, late))
+    assert [folder[-1] for folder in found.doomed] == ["2"]
+    assert [why for folder, why in found.kept.items() if "/000001/" in folder] == [
+        ["a newer claim is damaged"]
+    ]
+
+
+def test_what_an_unfinished_attempt_may_go_on_from_stays_until_it_has_enough_of_its_own(
+    run: Run, tmp_path: Path
+) -> None:
+    committed(run, tmp_path, 1, 2, 3)
+    attempt = run.claim_attempt()
+    commit(attempt, tmp_path, 4)
+    assert not judged(run, Rule(2, goes_on=True)).doomed
+    assert len(judged(run, Rule(2)).doomed) == 2
+    commit(attempt, tmp_path, 5)
+    found = judged(run, Rule(2, goes_on=True))
+    assert [folder[-1] for folder in found.doomed] == ["1", "2"]
+    assert [why for folder, why in found.kept.items() if folder[-1] == "3"] == [["resumed from"]]
+
+
+def test_a_pin_that_is_set_after_the_judgment_holds(run: Run, tmp_path: Path) -> None:
+    sent = committed(run, tmp_path, 1, 2, 3)
+    found = judged(run, Rule(1))
+    run.pin("shown", sent[0])
+    found.carry_out(run.store, run.pins)
+    assert [each.step for each in run.checkpoints()] == [3, 1]
+    assert found.kept[sent[0].folder] == ["shown"] and list(found.doomed) == [sent[1].folder]
+
+
 def test_what_another_process_commits_and_pins_meanwhile_stays(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,3 +188,9 @@ def test_what_another_process_commits_and_pins_meanwhile_stays(
     assert [checkpoint.step for checkpoint in run.checkpoints()] == [4, 3, 2, 1]
     best = run.best()
     assert best is not None and best.step == 2
+
+
+def test_the_command_keeps_by_default_what_the_policy_does() -> None:
+    # The command's own defaults are there before anything else is imported: for its help.
+    given = {name: each.default for name, each in signature(_gc).parameters.items()}
+    assert Policy() == Policy(given["keep"], given["keep_trials"], _age(given["older_than"]))

@@ -22,6 +22,7 @@ from tests.soak_processes import descendants, given
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.soak,
     pytest.mark.filterwarnings("default"),  # Ray's own are its makers' business
 ]
 

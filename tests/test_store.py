@@ -1,9 +1,11 @@
 """One contract for every kind of store."""
 
+import os
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -142,6 +144,44 @@ def test_the_time_is_told_by_the_clock_that_dates_what_is_listed(store: Store) -
     store.write("key", b"")
     (entry,) = store.entries()
     assert abs(store.now() - entry.modified) < timedelta(minutes=5)
+
+
+def test_a_folder_tells_the_time_by_the_clock_that_dates_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dated(dir: Path) -> BinaryIO:
+        path = dir / "fresh"
+        path.touch()
+        os.utime(path, (2e9, 2e9))
+        return path.open("rb")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", dated)
+    assert open_store(str(tmp_path)).now().timestamp() == 2e9
+    # Where nothing can be written this machine's clock is taken, and nothing is made.
+    here = open_store(str(tmp_path / "none")).now()
+    assert abs(here - datetime.now(UTC)) < timedelta(minutes=5) and not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("name", ["runs", "sweeps", "datasets"])
+def test_a_stores_own_folders_may_be_links_but_nothing_below_or_beside_them(
+    tmp_path: Path, name: str
+) -> None:
+    outside = tmp_path / "large"
+    outside.mkdir()
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / name).symlink_to(outside)
+    (tmp_path / "store/mine").symlink_to(outside)
+    store = open_store(str(tmp_path / "store"))
+    store.write(f"{name}/a/x", b"ours")
+    assert (outside / "a/x").read_bytes() == store.read(f"{name}/a/x", 9) == b"ours"
+    assert store.folders(name) == ["a"]
+    assert [entry.key for entry in store.entries(name)] == [f"{name}/a/x"]
+    (outside / "b").symlink_to(tmp_path)
+    for key in (f"{name}/b/x", "mine/x"):
+        with pytest.raises(RefusedError, match="only the folders runs, sweeps and"):
+            store.write(key, b"led out")
+    store.delete([f"{name}/a/x"])
+    assert (tmp_path / "store" / name).is_symlink() and not (outside / "a").exists()
 
 
 def test_opening_and_listing_create_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What an S3 server or the network may do wrong, and what a user then reads."""
 
+import io
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -174,6 +175,33 @@ def test_a_refusal_without_a_body_is_asked_for_its_reason(
     (tmp_path / "large").write_bytes(LARGE)
     with pytest.raises(StoreError, match="the session token has expired"):
         s3.upload("large", tmp_path / "large")
+
+
+def test_in_an_outage_a_size_is_asked_for_until_the_deadline_and_not_for_another(
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[dict[str, object]]()
+    client = s3._bucket.client  # type: ignore[attr-defined]
+    code = ["InternalError", 503]
+
+    def head(**_: object) -> None:
+        raise answer(str(code[0]), int(code[1]))
+
+    def get(**parameters: object) -> dict[str, object]:
+        asked.append(parameters)
+        return {"ETag": "x", "Body": io.BytesIO(b"1")}
+
+    monkeypatch.setattr(s3._bucket, "_deadline", 0)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client, "head_object", head)
+    monkeypatch.setattr(client, "get_object", get)
+    (tmp_path / "large").write_bytes(LARGE)
+    with pytest.raises(StoreError, match=r"failed for 0 seconds"):
+        s3.upload("large", tmp_path / "large")
+    assert asked == []
+    code[:] = ["403", 403]
+    with pytest.raises(StoreError, match="access is denied"):
+        s3.upload("large", tmp_path / "large")
+    assert [each["Range"] for each in asked] == ["bytes=0-0"]  # not all of it
 
 
 def test_a_key_that_is_taken_and_empty_was_deleted_where_versions_are_kept(

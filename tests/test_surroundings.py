@@ -136,8 +136,9 @@ def is_long(surrounding: str, command: str) -> bool:
     return command == "train" and surrounding.endswith("stdout")
 
 
+LONG = [long_only, pytest.mark.soak]
 CASES = [
-    pytest.param(*case, marks=[long_only] if is_long(*case) else [], id=" - ".join(case))
+    pytest.param(*case, marks=LONG if is_long(*case) else [], id=" - ".join(case))
     for case in [
         *((place, command) for place in SURROUNDINGS for command in COMMANDS),
         ("plain", "store"),

@@ -1,5 +1,6 @@
 """Known weights evaluated again: on either split, on other images, in several views."""
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,11 @@ if TYPE_CHECKING:
 
     from cifar_dist.api.origin import Origin
     from cifar_dist.api.views import Views
+    from cifar_dist.config import S3
     from cifar_dist.data import Dataset, Images
     from cifar_dist.documents import EvaluateDocument, Evaluation, Split
+
+_ENDPOINT = "AWS_ENDPOINT_URL"
 
 
 @dataclass(frozen=True)
@@ -107,12 +111,11 @@ def validation(dataset: "Dataset", name: str, instead: str) -> "Images":
 
 def opened(origin: "Origin", source: str | None = None) -> "Dataset":
     """Open the images that weights were trained on, or others. Raises DataError."""
-    from cifar_dist.config import S3
     from cifar_dist.dataset import prepare
 
     recipe = origin.parsed
     try:
-        prepared = prepare(source or recipe.data, s3=S3.model_validate(dict(origin.s3)))
+        prepared = prepare(source or recipe.data, s3=_reached(origin))
     except DataError as error:
         if source is not None:
             raise
@@ -135,3 +138,23 @@ def opened(origin: "Origin", source: str | None = None) -> "Dataset":
             f"{shown(here)}; name images with its classes, in their order"
         )
     return dataset
+
+
+def _reached(origin: "Origin") -> "S3":
+    """Give how weights' images are reached in S3; what is not taken any more is left to AWS_*."""
+    from pydantic import ValidationError
+
+    from cifar_dist.config import S3
+    from cifar_dist.config.endpoints import endpoint_fault
+
+    stored = dict(origin.s3)
+    endpoint = stored.get("endpoint")
+    if isinstance(endpoint, str) and endpoint_fault(endpoint) and os.environ.get(_ENDPOINT):
+        stored["endpoint"] = None
+    try:
+        return S3.model_validate(stored)
+    except ValidationError as error:
+        raise ConfigError(
+            f"the S3 settings stored with {origin.name} are not taken any more; set {_ENDPOINT} to "
+            "the server's address"
+        ) from error

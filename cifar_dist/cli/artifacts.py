@@ -177,7 +177,7 @@ def _verify(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Compare every byte that a manifest promises with its SHA-256.
+    """Compare every byte that a manifest or a document promises with its SHA-256.
 
     Each object is intact, damaged or missing; unless all are intact, the exit code is 5. At the end
     it says which checkpoints still serve.
@@ -189,10 +189,13 @@ def _verify(
     serves = serving(opened, name, rows)
     _emit(opened.uri, rows, json, serves)
     bad = [row.key for row in rows if row.verdict != "intact"]
-    bad += [each.key or each.run for each in serves if each.verdict == "missing"]
+    for each in serves:
+        place = each.key or each.run
+        if each.verdict != "intact" and not any(f"{key}/".startswith(f"{place}/") for key in bad):
+            bad.append(place)
     if bad:
         raise DamagedError(
-            f"{len(bad)} of {len(rows)} objects of {name} are damaged or missing, first {bad[0]}; "
+            f"parts of {name} are damaged or missing, first {bad[0]} ({len(bad)} in all); "
             "restore them from a backup, or fetch an older checkpoint"
         )
 

@@ -15,7 +15,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug records.")]
 AllowInsecure = Annotated[
     bool,
-    typer.Option("--allow-insecure", help="Use a cluster that lets anybody in, all the same."),
+    typer.Option(
+        "--allow-insecure",
+        help="Use a cluster that lets anybody in, or http to an S3 server outside "
+        "(CIFAR_DIST_ALLOW_INSECURE=1).",
+    ),
 ]
 Store = Annotated[
     str | None,

@@ -13,6 +13,7 @@ from cifar_dist.cluster.train import placed, this_world, trainer
 from cifar_dist.config import Job, Placement, Recipe, parse_job, patched
 from cifar_dist.data import Images
 from cifar_dist.device import device_for, device_name
+from cifar_dist.errors import DeviceError, RunError
 from cifar_dist.learner import Learner
 from cifar_dist.precision import Arithmetic
 from cifar_dist.world import World
@@ -55,9 +56,16 @@ class Group(NamedTuple):
 def meet(workers: int) -> Group:
     """Let workers add up known numbers and take a training step. Raises DeviceError, RunError."""
     with connected() as cluster, ray_folder() as scratch:
-        job = placed(_job(workers), cluster)
-        fit = trainer(_work, {"job": job.model_dump(mode="json")}, job.placement, scratch).fit
-        fitted = followed(fit, _nothing)
+        try:
+            job = placed(_job(workers), cluster)
+            fit = trainer(_work, {"job": job.model_dump(mode="json")}, job.placement, scratch).fit
+            fitted = followed(fit, _nothing)
+        except (DeviceError, RunError) as error:
+            # Its own remedy is one for a run.
+            what = str(error).rpartition("; ")[0] or str(error)
+            raise type(error)(
+                f"{what}; ask for fewer with --workers, or look at the logs of the nodes"
+            ) from error
     return Group(nodes=cluster.nodes, **fitted.return_value)
 
 

@@ -19,6 +19,7 @@ from ray.experimental import internal_kv
 from cifar_dist.cluster.door import is_open, refuse_carried_secrets, refuse_open
 from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError, DeviceError, RunError
+from cifar_dist.hazards import refuse_hazards
 from cifar_dist.machine import owned_cpus
 
 _ANSWER_SECONDS = 5.0
@@ -72,6 +73,7 @@ def connected() -> Iterator[Cluster]:
     Raises RunError if the named cluster does not answer, ConfigError if it cannot be asked and
     RefusedError if it lets anybody in.
     """
+    refuse_hazards(of_ray=True)
     named = os.environ.get("RAY_ADDRESS")
     with _signals_kept():
         context = _attached(named) if named else _started()
@@ -132,7 +134,7 @@ def _attached(address: str) -> Any:
         )
     try:
         _knock(address)
-    except OSError as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise RunError(
             f"nobody answers at RAY_ADDRESS={address} ({_line(error)}); correct it, or unset it "
             "to run on this machine"

@@ -22,6 +22,15 @@ def is_open(address: str) -> bool:
 
     Raises RunError if it says nothing at all.
     """
+    return _status(address) not in _CLOSED
+
+
+def speaks(address: str) -> bool:
+    """Tell whether a head answers in the clear at all: other programs do not, nor does TLS."""
+    return _status(address) is not grpc.StatusCode.UNAVAILABLE
+
+
+def _status(address: str) -> grpc.StatusCode:
     # Ray itself goes round a proxy, too.
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         try:
@@ -31,8 +40,8 @@ def is_open(address: str) -> bool:
                 raise RunError(
                     f"the cluster's head at {address} says nothing; look whether it is overloaded"
                 ) from error
-            return error.code() not in _CLOSED
-    return True
+            return error.code()
+    return grpc.StatusCode.OK
 
 
 def refuse_open(address: str) -> None:

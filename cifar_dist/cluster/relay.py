@@ -1,6 +1,7 @@
 """Workers' warnings, brought to the driver's log: it is the only one that a person sees."""
 
 import logging
+import traceback
 import uuid
 from collections import deque
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.logs import ROOT, protect
-from cifar_dist.redaction import clean
+from cifar_dist.redaction import clean, redacted
 
 _KEPT = 20  # newest warnings of a process that were perhaps not told yet
 _LENGTH = 500  # characters of one
@@ -54,12 +55,24 @@ def relayed(channel: Channel, speaker: str) -> Iterator[Relay]:
     relay = Relay(channel, speaker)
     relay.open()
     try:
-        yield relay
-    except Exception as error:
-        clean(error)  # Ray writes it into its logs
-        raise
+        with without_secrets():
+            yield relay
     finally:
         relay.close()
+
+
+@contextmanager
+def without_secrets() -> Iterator[None]:
+    """Let no error out that tells a secret: Ray writes each into its logs.
+
+    One with words that cannot be changed becomes a RuntimeError that tells the rest.
+    """
+    try:
+        yield
+    except Exception as error:
+        if clean(error):
+            raise
+        raise RuntimeError(redacted("".join(traceback.format_exception(error)))) from None
 
 
 class Listener:

@@ -11,7 +11,7 @@ from ray import tune
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.failures import deliberate, reason
 from cifar_dist.cluster.notice import NodeNotice
-from cifar_dist.cluster.relay import Relay
+from cifar_dist.cluster.relay import Relay, without_secrets
 from cifar_dist.config import Job, parse_job, patched
 from cifar_dist.data import Dataset
 from cifar_dist.device import device_for
@@ -39,6 +39,7 @@ class Trial(tune.Trainable):
     A trial that cannot go on says so in its result: it never raises, so that its worker lives on.
     """
 
+    @without_secrets()
     def setup(self, config: dict[str, Any], spec: dict[str, Any] | None = None) -> None:
         """Begin the first trial. `spec` is what all trials share."""
         if spec is None:

@@ -42,8 +42,11 @@ _EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("::/96"))  # IPv4 in the la
 Address = IPv4Address | IPv6Address
 
 
-def endpoint_fault(endpoint: str) -> str | None:
-    """Say what is wrong with an endpoint, without repeating it: it may hold a password."""
+def endpoint_fault(endpoint: str, *, may_be_plain: bool = False) -> str | None:
+    """Say what is wrong with an endpoint, without repeating it: it may hold a password.
+
+    `may_be_plain` takes http to everywhere.
+    """
     found = _ADDRESS.fullmatch(endpoint)
     if found is None or int(found["port"] or 0) > _PORTS:
         return f"must be {FORM}, without keys; {_KEYS}"
@@ -53,7 +56,7 @@ def endpoint_fault(endpoint: str) -> str | None:
         return "must write its IP address as four decimal numbers"
     if _is_metadata(address or host):
         return "must not be the address of a cloud's metadata; name the S3 server"
-    if found["scheme"] == "http" and not _is_inside(address or host):
+    if found["scheme"] == "http" and not (may_be_plain or _is_inside(address or host)):
         return (
             "must be https, as it is neither this machine nor inside a cluster; there, http takes "
             "NAME.NAMESPACE.svc, a name of one word or a private IP address"

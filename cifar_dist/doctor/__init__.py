@@ -33,13 +33,15 @@ def examine(setup: Setup, checks: tuple[Check, ...] = CHECKS) -> DoctorDocument:
     rows: list[CheckRow] = []
     lost: dict[str | None, str] = {}
     """Checks that nothing can build on, each with the one that failed."""
-    for check in checks:
-        cause = lost.get(check.needs)
-        row = _row(check, setup, cause)
-        if cause or row.verdict == "failed":
-            lost[check.name] = cause or check.name
-        rows.append(row)
-    setup.tidy()
+    try:
+        for check in checks:
+            cause = lost.get(check.needs)
+            row = _row(check, setup, cause)
+            if cause or row.verdict == "failed":
+                lost[check.name] = cause or check.name
+            rows.append(row)
+    finally:
+        setup.tidy()
     return DoctorDocument(
         checks=rows,
         exit_code=max((row.exit_code for row in rows), default=0),

@@ -110,4 +110,6 @@ def skipped(reason: str) -> Finding:
 def raised(error: CifarDistError) -> Finding:
     """Take an error's sentence apart: what and why, then after the last semicolon the remedy."""
     found, _, remedy = " ".join(str(error).split()).rpartition("; ")
-    return failed(found or remedy, remedy, type(error))
+    if not found:
+        return failed(remedy, "correct what this names", type(error))
+    return failed(found, remedy, type(error))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cifar_dist import consent
 from cifar_dist.doctor.check import Checks, Finding, Setup, failed, ok, skipped, warning
 from cifar_dist.errors import ConfigError, RefusedError, RunError
+from cifar_dist.hazards import hazards
 from cifar_dist.problems import shown
 
 _ADDRESS = "RAY_ADDRESS"
@@ -46,7 +47,7 @@ def ray_address(_: Setup) -> Finding:
         )
     try:
         create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         return failed(
             f"nobody answers at RAY_ADDRESS={shown(address)} ({reason})",
@@ -60,23 +61,34 @@ def ray_address(_: Setup) -> Finding:
 def ray_token(_: Setup) -> Finding:
     """Ask the cluster's dashboard, or else its head, without a token, which must be refused."""
     if _is_local():
+        if opened := [hazard for hazard in hazards() if hazard.is_of_ray]:
+            return _open(f"a local Ray has no token: {opened[0].danger}", opened[0].remedy)
         return ok("a local Ray starts with a token of its own")
     if not _has_port(os.environ[_ADDRESS]):
         return skipped("only a head that is named can be asked")
     place = _dashboard()
     try:
-        is_open = _asked(place, None)[0] not in _CLOSED
+        is_open = _asked(place, None)[0] == HTTPStatus.OK
     except (OSError, http.client.HTTPException):
-        # No dashboard, or none there: the head itself tells, which takes Ray's own protocol.
+        is_open = False
+    if not is_open:
+        # Whatever else answered in its place: the head itself tells, by Ray's own protocol.
         from cifar_dist.cluster import door
 
         place = os.environ[_ADDRESS]
         is_open = door.is_open(place)
-    if not is_open:
-        return ok(f"{place} asks for a token")
-    found = f"{place} answers without a token: whoever reaches it can run code there"
-    remedy = "start the cluster with RAY_AUTH_MODE=token and a token in RAY_AUTH_TOKEN"
-    return warning(found, remedy) if consent.given() else failed(found, remedy, RefusedError)
+        if not is_open:
+            if door.speaks(place) or os.environ.get("RAY_USE_TLS") == "1":
+                return ok(f"{place} asks for a token")
+            return failed(
+                f"{place} does not answer as Ray",
+                "name the port of the cluster's head, 6379 by default",
+                RunError,
+            )
+    return _open(
+        f"{place} answers without a token: whoever reaches it can run code there",
+        "start the cluster with RAY_AUTH_MODE=token and a token in RAY_AUTH_TOKEN",
+    )
 
 
 @CHECKS.add(needs="ray_token")
@@ -103,6 +115,10 @@ def ray_version(_: Setup) -> Finding:
             RunError,
         )
     return ok(f"{here} on both sides")
+
+
+def _open(found: str, remedy: str) -> Finding:
+    return warning(found, remedy) if consent.given() else failed(found, remedy, RefusedError)
 
 
 def _is_local() -> bool:

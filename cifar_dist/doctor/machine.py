@@ -1,5 +1,6 @@
 """What this machine offers: GPUs that the installed torch can use, memory, room on disks."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from cifar_dist.machine import free_memory, owned_cpus
 
 _SHARED = Path("/dev/shm")  # where Ray keeps its objects
 _CARDS = Path("/sys/bus/pci/devices")
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 _NVIDIA = "0x10de"
 _SHARED_BYTES = 256 << 20  # a local Ray takes half of it
 _MEMORY_BYTES = 2 << 30
@@ -30,11 +32,13 @@ def gpu(_: Setup) -> Finding:
 
     facts: GpuFacts = gpu_facts()
     if not facts.gpus:
-        return failed(
-            f"torch {facts.torch}, built for CUDA {facts.cuda or 'none'}, cannot use the GPUs here",
-            "check nvidia-smi and CUDA_VISIBLE_DEVICES; install a newer driver, or a torch built "
-            "for the driver's CUDA",
-            DeviceError,
+        if os.environ.get(_VISIBLE, "0") in ("", "-1"):
+            return ok(f"{_VISIBLE} hides the GPUs; training runs on CPUs")
+        return warning(
+            f"torch {facts.torch}, built for CUDA {facts.cuda or 'none'}, cannot use the GPUs "
+            "here; training runs on CPUs",
+            f"check nvidia-smi and {_VISIBLE}; install a newer driver, or a torch built for the "
+            "driver's CUDA",
         )
     names = ", ".join(f"{gpu.name} (capability {gpu.capability})" for gpu in facts.gpus)
     unfit = [gpu.capability for gpu in facts.gpus if not gpu.is_supported]

@@ -51,7 +51,7 @@ def packages(_: Setup) -> Finding:
 def environment(_: Setup) -> Finding:
     """Look for variables that switch safety off or steer what is loaded and reached."""
     dangers = hazards()
-    refused = [one for one in dangers if not (one.may_be_allowed and consent.given())]
+    refused = [one for one in dangers if not (one.is_of_ray and consent.given())]
     if refused:
         found = "; ".join(hazard.danger for hazard in refused)
         remedy = " and ".join(hazard.remedy for hazard in refused)

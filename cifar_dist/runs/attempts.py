@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cifar_dist.documents import AttemptRecord
 from cifar_dist.errors import DamagedError, RefusedError
@@ -18,6 +18,19 @@ log = logging.getLogger(__name__)
 _SCHEMA = "cifar-dist/attempt/1"
 _CLAIM = re.compile(r"(\d{6})\.json")
 _COMMITTED = re.compile(rf"(\d{{6}})/step-(\d{{12}})/{re.escape(NAME)}")
+
+
+class Survey(NamedTuple):
+    """What a run's claims and manifests say of where it may go on."""
+
+    newest: int
+    """The newest attempt's number; 0: none."""
+    keys: list[str]
+    """The manifests to resume from, best first."""
+    base: str | None = None
+    """The manifest that the newest attempt was to go on from; None where it was the first."""
+    cut: int = 0
+    """The attempt whose claim is damaged, so that of older ones nothing is known; 0: none."""
 
 
 class Attempt:
@@ -60,7 +73,7 @@ class Attempt:
 def claim_attempt(store: Store, prefix: str, world_size: int = 1) -> Attempt:
     """Own the next attempt, which fences all older ones; its base is frozen in the claim."""
     while True:
-        newest, checkpoints = survey(store, prefix)
+        newest, checkpoints, *_ = survey(store, prefix)
         # If none can be read its reader must still know that there was one.
         fallback = checkpoints[0] if checkpoints else None
         claim = {
@@ -74,10 +87,8 @@ def claim_attempt(store: Store, prefix: str, world_size: int = 1) -> Attempt:
             return Attempt(store, prefix, newest + 1, world_size)
 
 
-def survey(
-    store: Store, prefix: str, entries: Iterable[Entry] | None = None
-) -> tuple[int, list[str]]:
-    """Give the newest attempt's number (0: none) and the manifests to resume from, best first.
+def survey(store: Store, prefix: str, entries: Iterable[Entry] | None = None) -> Survey:
+    """Find the newest attempt and the manifests to resume from. Raises DamagedError.
 
     `entries` is a listing of its attempts, if there is one already.
 
@@ -88,7 +99,7 @@ def survey(
     listed = store.entries(f"{prefix}/attempts") if entries is None else entries
     newest, committed = _listed(store, prefix, listed)
     keys: list[str] = []
-    number, base = newest, None
+    number, base, newest_base, cut = newest, None, None, 0
     while number:
         keys += [key for key in reversed(committed.get(number, [])) if base is None or key <= base]
         try:
@@ -97,13 +108,15 @@ def survey(
             if not keys:
                 raise
             log.warning("skipped attempts from=%d down reason=%s", number - 1, error)
+            cut = number
             break
+        newest_base = base if number == newest else newest_base
         found = _COMMITTED.search(base or "")
         number = min(int(found[1]), number - 1) if found else 0
         if found and base not in committed.setdefault(number, []):
             # Not listed, or lost: whoever finds nothing else must not begin anew in silence.
             committed[number] = sorted([*committed[number], base])
-    return newest, keys
+    return Survey(newest, keys, newest_base, cut)
 
 
 def _listed(
@@ -129,20 +142,10 @@ def existing(store: Store, manifests: Iterable[str]) -> Iterator[str]:
             yield read_manifest(store, key).key
 
 
-def frozen_base(store: Store, prefix: str) -> str | None:
-    """Give the manifest that the newest attempt's claim names to go on from. Raises DamagedError.
-
-    None where there was none, or no attempt.
-    """
-    newest = _listed(store, prefix, store.entries(f"{prefix}/attempts"))[0]
-    claim = _claim(store, prefix, newest) if newest else None
-    return None if claim is None else claim["base"]
-
-
 def history(store: Store, prefix: str) -> tuple[AttemptRecord, ...]:
     """Tell of every attempt so far, by its claim; a damaged one is left out."""
     records: list[AttemptRecord] = []
-    for number in range(1, survey(store, prefix)[0] + 1):
+    for number in range(1, survey(store, prefix).newest + 1):
         try:
             claim = read_sealed(store, _claim_key(prefix, number))
         except (MissingError, DamagedError) as error:

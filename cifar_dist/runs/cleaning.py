@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from cifar_dist.documents import GcDocument, GcRow, KeptCheckpoint, RunState, TuneDocument
 from cifar_dist.errors import DamagedError
 from cifar_dist.runs.identity import is_identity
-from cifar_dist.runs.inventory import KINDS, locate
+from cifar_dist.runs.inventory import KINDS, READERS, is_begun, locate
 from cifar_dist.runs.retention import KEEP, Plan, Rule, plan
 from cifar_dist.runs.run import BEST, Run
 from cifar_dist.runs.sweep import Sweep
 from cifar_dist.search import rank
 from cifar_dist.store import MissingError, Store
-
-_FOLDERS = ("runs", "sweeps", "datasets")  # all that this program ever uploads to
-_READERS = 8  # requests at once, as each waits for the storage
+from cifar_dist.store.addresses import FOLDERS
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,11 @@ class _Judged:
     note: str | None = None
 
 
+_DAMAGED = _Judged(
+    Plan(), "damaged", "left alone: its documents are damaged, see `artifacts verify`"
+)
+
+
 def clean(store: Store, names: Sequence[str], policy: Policy, *, dry_run: bool) -> GcDocument:
     """Remove from runs and sweeps, all of them if none is named, what the policy lets go.
 
@@ -53,15 +56,10 @@ def clean(store: Store, names: Sequence[str], policy: Policy, *, dry_run: bool) 
     the right to list or to delete is missing.
     """
     found = [locate(store, name) for name in dict.fromkeys(names)] or _all(store)
-    now = store.now()
-    rule = Rule(policy.keep, now - policy.young, now - policy.older_than)
-    rows = []
-    for dossier in found:
-        judged = _judged(dossier, rule, policy.keep_trials)
-        if not dry_run:
-            judged.plan.carry_out(store)
-        rows.append(_row(dossier, judged))
-    folders = [dossier.prefix for dossier in found] if names else _FOLDERS
+    with ThreadPoolExecutor(READERS) as readers:
+        judged = _Cleaner(policy, store.now(), dry_run, readers).clean(found)
+    rows = [_row(dossier, each) for dossier, each in zip(found, judged, strict=True)]
+    folders = [dossier.prefix for dossier in found] if names else FOLDERS
     discard = store.unfinished if dry_run else store.discard_unfinished
     return GcDocument(
         store=store.uri,
@@ -80,61 +78,75 @@ def _all(store: Store) -> list[Run | Sweep]:
         found
         for kind, build in KINDS.items()
         for name in filter(is_identity, store.folders(kind))
-        if _is_ours(found := build(store, f"{kind}/{name}"))
+        if is_begun(found := build(store, f"{kind}/{name}"))
     ]
 
 
-def _is_ours(dossier: Run | Sweep) -> bool:
-    try:
-        return dossier.exists
-    except DamagedError:
-        return True
+class _Cleaner:
+    """Judges each run and trial and removes at once what goes: pins may come any moment."""
 
+    def __init__(
+        self, policy: Policy, now: datetime, dry_run: bool, readers: ThreadPoolExecutor
+    ) -> None:
+        self._rule = Rule(policy.keep, now - policy.young, now - policy.older_than)
+        self._keep_trials = policy.keep_trials
+        self._dry_run = dry_run
+        self._readers = readers
 
-def _judged(dossier: Run | Sweep, rule: Rule, keep_trials: int) -> _Judged:
-    try:
-        if isinstance(dossier, Sweep):
-            return _judged_sweep(dossier, rule, keep_trials)
-        finished = dossier.finished is not None
-        found = _plan(dossier, rule, None if finished else dossier.base())
-        return _Judged(found, "finished" if finished else "unfinished")
-    except (MissingError, DamagedError):
-        note = "left alone: its documents are damaged, see `artifacts verify`"
-        return _Judged(Plan(), "damaged", note)
+    def clean(self, found: list[Run | Sweep]) -> list[_Judged]:
+        """Clean the runs many at once, and then each sweep, many of its trials at once."""
+        runs = [each for each in found if isinstance(each, Run)]
+        done = iter(list(self._readers.map(self._run, runs)))
+        return [next(done) if isinstance(each, Run) else self._sweep(each) for each in found]
 
+    def _run(self, run: Run) -> _Judged:
+        try:
+            finished = run.finished is not None
+            plan = self._cleaned(run, replace(self._rule, goes_on=not finished))
+        except (MissingError, DamagedError):
+            return _DAMAGED
+        return _Judged(plan, "finished" if finished else "unfinished")
 
-def _judged_sweep(sweep: Sweep, rule: Rule, keep_trials: int) -> _Judged:
-    result = sweep.finished
-    if result is None:
-        return _Judged(Plan(), "unfinished", "left alone: its trials may go on")
-    try:
-        document = TuneDocument.model_validate(result)
-    except ValidationError:
-        return _Judged(Plan(), note="left alone: its result is of another version")
-    best = [row.trial for row in rank(document.trials)][:keep_trials]
-    kept, ended = {*best, document.best}, {row.trial for row in document.trials}
+    def _sweep(self, sweep: Sweep) -> _Judged:
+        try:
+            return self._trials(sweep)
+        except (MissingError, DamagedError):
+            return _DAMAGED
 
-    def judged(number: int) -> Plan:
-        return _plan(sweep.trial(number), rule if number in kept else replace(rule, keep=0))
+    def _trials(self, sweep: Sweep) -> _Judged:
+        result = sweep.finished
+        if result is None:
+            return _Judged(Plan(), "unfinished", "left alone: its trials may go on")
+        try:
+            document = TuneDocument.model_validate(result)
+        except ValidationError:
+            return _Judged(Plan(), note="left alone: its result is of another version")
+        best = [row.trial for row in rank(document.trials)][: self._keep_trials]
+        kept, ended = {*best, document.best}, {row.trial for row in document.trials}
 
-    names = sweep.store.folders(sweep.key("trials"))
-    # What a spent budget cut short before its first epoch goes on if the sweep is extended.
-    numbers = [int(name) for name in names if name.isdecimal() and int(name) in ended]
-    found = Plan()
-    with ThreadPoolExecutor(_READERS) as readers:
-        for each in readers.map(judged, numbers):
+        def cleaned(number: int) -> Plan:
+            rule = self._rule if number in kept else replace(self._rule, keep=0)
+            return self._cleaned(sweep.trial(number), rule)
+
+        names = sweep.store.folders(sweep.key("trials"))
+        # What a spent budget cut short before its first epoch goes on if the sweep is extended.
+        numbers = [int(name) for name in names if name.isdecimal() and int(name) in ended]
+        found = Plan()
+        for each in self._readers.map(cleaned, numbers):
             found.kept.update(each.kept)
             found.doomed.update(each.doomed)
-    return _Judged(found)
+        return _Judged(found)
 
+    def _cleaned(self, run: Run, rule: Rule) -> Plan:
+        def pins() -> dict[str, str]:
+            found = run.pins()
+            best = {BEST: found.pop(BEST)} if BEST in found and rule.keep else {}
+            return {**best, **{f"pin {name}": key for name, key in found.items() if name != BEST}}
 
-def _plan(run: Run, rule: Rule, base: str | None = None) -> Plan:
-    def pins() -> dict[str, str]:
-        found = run.pins()
-        best = {BEST: found.pop(BEST)} if BEST in found and rule.keep else {}
-        return {**best, **{f"pin {name}": key for name, key in found.items() if name != BEST}}
-
-    return plan(run.store, run.prefix, rule, pins, base)
+        found = plan(run.store, run.prefix, rule, pins)
+        if not self._dry_run:
+            found.carry_out(run.store, pins)
+        return found
 
 
 def _row(dossier: Run | Sweep, judged: _Judged) -> GcRow:

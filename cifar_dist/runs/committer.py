@@ -15,6 +15,7 @@ from cifar_dist.documents import StorageCost
 from cifar_dist.errors import DamagedError, RefusedError, StoreError
 from cifar_dist.runs.attempts import Attempt
 from cifar_dist.runs.manifest import Manifest
+from cifar_dist.runs.retention import KEEP
 from cifar_dist.runs.run import BEST, Run
 from cifar_dist.store.disk import TEMPORARY, reported
 
@@ -46,7 +47,7 @@ class BackgroundCommitter:
     An upload's error is raised by the next call. A process that ends does not wait for uploads.
     """
 
-    def __init__(self, run: Run, attempt: Attempt, keep: int = 3) -> None:
+    def __init__(self, run: Run, attempt: Attempt, keep: int = KEEP) -> None:
         self._run = run
         self._attempt = attempt
         self._keep = keep

@@ -10,6 +10,7 @@ from cifar_dist.errors import DamagedError, RefusedError
 from cifar_dist.runs.dossier import RESULT
 from cifar_dist.runs.inventory import LATEST, locate, winner
 from cifar_dist.runs.manifest import NAME, Manifest, described
+from cifar_dist.runs.pins import unknown
 from cifar_dist.runs.run import BEST, Run
 from cifar_dist.runs.seal import read_sealed, sealed
 from cifar_dist.runs.sweep import Sweep
@@ -140,11 +141,10 @@ def _bring_model(
         rows[:] = delivery.bring({**_folder(manifest), **further, **documents, **proof})
 
     taken = run.newest_intact(take) if which == LATEST else run.take_pinned(which, take)
+    if taken is None and which not in (BEST, LATEST):
+        raise unknown(run, which)
     if taken is None:
-        raise RefusedError(
-            f"{run.prefix} has no checkpoint '{which}' yet; wait for its first epoch, or ask for "
-            f"'{BEST}' or '{LATEST}'"
-        )
+        raise RefusedError(f"{run.prefix} has no checkpoint yet; wait for its first epoch")
     return rows
 
 

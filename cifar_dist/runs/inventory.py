@@ -1,10 +1,13 @@
 """What a store holds, for people: lists, verdicts, and which checkpoints still serve."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Literal, get_args
 
 from cifar_dist.documents import ArtifactRow, RunState, ServingCheckpoint
@@ -14,6 +17,7 @@ from cifar_dist.runs.attempts import survey
 from cifar_dist.runs.identity import is_identity
 from cifar_dist.runs.manifest import NAME, Manifest, read_manifest
 from cifar_dist.runs.run import Run
+from cifar_dist.runs.seal import read_sealed
 from cifar_dist.runs.sweep import Sweep
 from cifar_dist.store import Content, Entry, MissingError, Store
 
@@ -21,6 +25,13 @@ Kind = Literal["runs", "sweeps"]
 Verdict = Literal["damaged", "missing", "intact"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # the worst first
 LATEST = "latest"
+READERS = 8
+"""Requests at once where many objects are read, as each waits for the storage."""
+_SEALED = re.compile(
+    r"(trials/\d+/)?((run|sweep|(extensions/\d+/)?result|precision)\.json|"
+    r"(attempts|extensions|(pins|confirmations)/[^/]+)/\d{6}\.json|film/\d{6}-\d{6}\.json)"
+)
+_TRIAL = re.compile(r"sweeps/[^/]+/trials/\d+(?=/)")
 KINDS: dict[Kind, type[Run] | type[Sweep]] = {"runs": Run, "sweeps": Sweep}
 
 
@@ -54,6 +65,14 @@ def list_runs(store: Store, kind: str | None = None, prefix: str = "") -> list[R
                 state = _state(KINDS[each](store, f"{each}/{name}"))
                 rows.append(RunRow(name, each, state, sizes[name], newest[name]))
     return rows
+
+
+def is_begun(dossier: Run | Sweep) -> bool:
+    """Tell whether there is a head document, damaged or not."""
+    try:
+        return dossier.exists
+    except DamagedError:
+        return True
 
 
 def locate(store: Store, name: str) -> Run | Sweep:
@@ -108,10 +127,14 @@ def best_files(store: Store, name: str) -> list[ArtifactRow]:
 
 
 def verify(store: Store, name: str) -> list[ArtifactRow]:
-    """Read everything that a manifest promises; each row's verdict: intact, damaged or missing."""
-    prefix = locate(store, name).prefix
+    """Read everything that a manifest promises, and then every document that carries its hash.
+
+    Each row's verdict is intact, damaged or missing.
+    """
+    prefix = _located(store, name).prefix
+    entries = list(store.entries(prefix))
     rows: list[ArtifactRow] = []
-    for entry in _manifests(store.entries(prefix)):
+    for entry in _manifests(entries):
         try:
             manifest = read_manifest(store, entry.key)
         except DamagedError:
@@ -120,7 +143,9 @@ def verify(store: Store, name: str) -> list[ArtifactRow]:
             continue  # retention removed it since it was listed
         else:
             rows += _judged(store, manifest)
-    return rows
+    documents = [e for e in entries if _SEALED.fullmatch(e.key, len(prefix) + 1)]
+    with ThreadPoolExecutor(READERS) as readers:
+        return [*rows, *filter(None, readers.map(partial(_judged_document, store), documents))]
 
 
 def serving(store: Store, name: str, rows: list[ArtifactRow]) -> list[ServingCheckpoint]:
@@ -128,14 +153,29 @@ def serving(store: Store, name: str, rows: list[ArtifactRow]) -> list[ServingChe
 
     Of a sweep these are its winner, if that lies in it, and every trial with something damaged.
     """
-    found = locate(store, name)
+    found = _located(store, name)
     runs = [found.prefix] if isinstance(found, Run) else []
     if isinstance(found, Sweep):
-        won = str((found.result or {}).get("winner_run"))
+        won = _won(found)
         bad = [row.key for row in rows if row.verdict != "intact"]
-        trials = {key.partition("/attempts/")[0] for key in bad if "/trials/" in key}
+        trials = {_run_of(key) for key in bad if "/trials/" in key}
         runs = sorted({won} & {_run_of(row.key) for row in rows} | trials)
     return [each for run in runs for each in _serving(Run(store, run), rows)]
+
+
+def _located(store: Store, name: str) -> Run | Sweep:
+    """Find a run or sweep, by `locate` but for a damaged head document."""
+    for kind, build in KINDS.items():
+        if is_identity(name) and is_begun(found := build(store, f"{kind}/{name}")):
+            return found
+    return locate(store, name)
+
+
+def _won(sweep: Sweep) -> str:
+    try:
+        return str((sweep.result or {}).get("winner_run"))
+    except DamagedError:
+        return ""
 
 
 def stamped(moment: datetime) -> str:
@@ -156,12 +196,19 @@ def _serving(run: Run, rows: list[ArtifactRow]) -> Iterator[ServingCheckpoint]:
         found = known.get(folder) or _verdicts(run.store, key)
         return next(each for each in VERDICTS if each in found)
 
-    keys = survey(run.store, run.prefix)[1]
-    if keys:
+    try:
+        keys = survey(run.store, run.prefix).keys
         latest = next((key for key in keys if verdict(key) == "intact"), None)
-        yield _serves(run, LATEST, latest, "intact" if latest else "damaged")
-    for name, key in run.pins().items():
-        yield _serves(run, name, key, verdict(key))
+        if keys:
+            yield _serves(run, LATEST, latest, "intact" if latest else "damaged")
+    except DamagedError:  # the newest claim, which says where to go on
+        yield _serves(run, LATEST, None, "damaged")
+    for name in run.pin_names():
+        try:
+            if (key := run.pinned_key(name)) is not None:
+                yield _serves(run, name, key, verdict(key))
+        except DamagedError:
+            yield _serves(run, name, None, "damaged")
 
 
 def _serves(run: Run, name: str, key: str | None, verdict: Verdict) -> ServingCheckpoint:
@@ -180,7 +227,8 @@ def _verdicts(store: Store, key: str) -> set[str]:
 
 
 def _run_of(key: str) -> str:
-    return key.partition("/attempts/")[0]
+    trial = _TRIAL.match(key)
+    return trial[0] if trial else key.partition("/attempts/")[0]
 
 
 def _state(dossier: Run | Sweep) -> RunState:
@@ -219,6 +267,17 @@ def _judged(store: Store, manifest: Manifest) -> list[ArtifactRow]:
     if any(row.verdict == "missing" for row in rows) and not _is_there(store, manifest.key):
         return []  # retention removed the checkpoint while it was read
     return rows
+
+
+def _judged_document(store: Store, entry: Entry) -> ArtifactRow | None:
+    verdict: Verdict = "intact"
+    try:
+        read_sealed(store, entry.key)
+    except DamagedError:
+        verdict = "damaged"
+    except MissingError:
+        return None
+    return ArtifactRow(key=entry.key, bytes=entry.bytes, verdict=verdict)
 
 
 def _is_there(store: Store, key: str) -> bool:

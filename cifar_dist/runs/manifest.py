@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_dist.errors import DamagedError
-from cifar_dist.runs.seal import read_sealed, sealed
+from cifar_dist.runs.seal import sealed, unsealed
 from cifar_dist.store import Content, Store, is_key, safe_join
 
 NAME = "MANIFEST.json"
@@ -52,9 +52,24 @@ class Manifest:
 
 
 def read_manifest(store: Store, key: str) -> Manifest:
-    """Read a manifest back. Raises MissingError, DamagedError."""
-    document = read_sealed(store, key, _MAX_BYTES)
+    """Read a manifest back, again if it came damaged. Raises MissingError, DamagedError."""
+    return store.parsed(key, _MAX_BYTES, lambda data: _manifest(data, store, key))
+
+
+def glance(store: Store, key: str) -> Manifest | None:
+    """Read a manifest once; None if it came damaged, which another reading may disprove.
+
+    Raises MissingError.
+    """
+    try:
+        return _manifest(store.read(key, _MAX_BYTES), store, key)
+    except DamagedError:
+        return None
+
+
+def _manifest(data: bytes, store: Store, key: str) -> Manifest:
     name = f"{key} in {store.uri}"
+    document = unsealed(data, name)
     files = described(document, name)
     fields = {**document, "files": files}
     del fields["schema"]

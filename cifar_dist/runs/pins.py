@@ -45,10 +45,15 @@ def unpin(run: Run, name: str) -> None:
     """Let a name point at nothing. Raises ConfigError for one that points at nothing."""
     _check(name)
     if run.pinned_key(name) is None:
-        names = [each for each in run.pins() if each != BEST]
-        hint = nearest(name, names) if names else "nothing is pinned"
-        raise ConfigError(f"{run.prefix} has no pin {shown(name)}; {hint}")
+        raise unknown(run, name)
     run.unpin(name)
+
+
+def unknown(run: Run, name: str) -> ConfigError:
+    """Say that nobody pinned a name, and which one may have been meant."""
+    names = [each for each in run.pins() if each != BEST]
+    hint = nearest(name, names) if names else "nothing is pinned"
+    return ConfigError(f"{run.prefix} has no pin {shown(name)}; {hint}")
 
 
 def listed(run: Run) -> PinsDocument:

@@ -1,13 +1,14 @@
 """A run in a store: its checkpoints, the newest intact one, pins and retention."""
 
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from cifar_dist.documents import AttemptRecord
 from cifar_dist.errors import DamagedError, RefusedError
-from cifar_dist.runs.attempts import frozen_base, history, survey
+from cifar_dist.runs.attempts import history, survey
 from cifar_dist.runs.dossier import Dossier
 from cifar_dist.runs.manifest import Manifest, read_manifest
 from cifar_dist.runs.retention import Rule, plan
@@ -16,6 +17,7 @@ from cifar_dist.store import MissingError
 
 log = logging.getLogger(__name__)
 BEST = "best"
+_PIN = re.compile(r"([0-9]{6})\.json")
 _LISTINGS = 6  # five more than one: a reader is overtaken by retention now and then, not always
 
 
@@ -35,7 +37,7 @@ class Run(Dossier):
     def checkpoints(self) -> list[Manifest]:
         """List the checkpoints to resume from, newest first; damaged manifests are left out."""
         found = []
-        for key in survey(self.store, self.prefix)[1]:
+        for key in survey(self.store, self.prefix).keys:
             try:
                 found.append(self.manifest(key))
             except (MissingError, DamagedError) as error:
@@ -49,7 +51,7 @@ class Run(Dossier):
         in silence.
         """
         tried: set[str] = set()
-        listings, keys = 1, survey(self.store, self.prefix)[1]
+        listings, keys = 1, survey(self.store, self.prefix).keys
         while keys:
             key = keys.pop(0)
             tried.add(key)
@@ -61,7 +63,7 @@ class Run(Dossier):
                 if isinstance(error, MissingError) and listings < _LISTINGS:
                     # Retention removes old ones where newer ones appeared; or the listing lags.
                     listings += 1
-                    keys = [k for k in survey(self.store, self.prefix)[1] if k not in tried]
+                    keys = [k for k in survey(self.store, self.prefix).keys if k not in tried]
             else:
                 return manifest
         if tried:
@@ -96,17 +98,20 @@ class Run(Dossier):
 
     def pinned_key(self, name: str) -> str | None:
         """Give the key of the manifest that a name points at, or None. Raises DamagedError."""
-        number = len(list(self.store.entries(self.key(f"pins/{name}"))))
+        number = self._listed_pin(name)
         pin = self.recorded(_pin(name, number)) if number else None
         # By reading, as a listing may miss the newest.
         while (newer := self.recorded(_pin(name, number + 1))) is not None:
             number, pin = number + 1, newer
         return None if pin is None or pin["manifest"] is None else str(pin["manifest"])
 
+    def pin_names(self) -> list[str]:
+        """Give the names that point at checkpoints, or once did."""
+        return sorted({BEST, *self.store.folders(self.key("pins"))})
+
     def pins(self) -> dict[str, str]:
         """Give the names that point at checkpoints, and the keys of their manifests."""
-        names = sorted({BEST, *self.store.folders(self.key("pins"))})
-        keys = {name: self.pinned_key(name) for name in names}
+        keys = {name: self.pinned_key(name) for name in self.pin_names()}
         return {name: key for name, key in keys.items() if key is not None}
 
     def take_pinned(self, name: str, take: Callable[[Manifest], None]) -> Manifest | None:
@@ -137,10 +142,6 @@ class Run(Dossier):
         """Give the checkpoint with the lowest validation loss so far, or None."""
         return self.pinned(BEST)
 
-    def base(self) -> str | None:
-        """Give the manifest that the newest attempt was to go on from, or None for the first."""
-        return frozen_base(self.store, self.prefix)
-
     def prune(self, keep: int, proven: Manifest | None = None) -> int:
         """Remove all checkpoints but the newest `keep` and the pinned ones; gives how many went.
 
@@ -149,12 +150,18 @@ class Run(Dossier):
         """
         known = None if proven is None else proven.key
         found = plan(self.store, self.prefix, Rule(keep), self.pins, known)
-        found.carry_out(self.store)
+        found.carry_out(self.store, self.pins)
         return len(found.doomed)
+
+    def _listed_pin(self, name: str) -> int:
+        """Give the highest number of a name's listed pins, whatever else lies there; 0: none."""
+        folder = self.key(f"pins/{name}")
+        names = (entry.key[len(folder) + 1 :] for entry in self.store.entries(folder))
+        return max((int(found[1]) for found in map(_PIN.fullmatch, names) if found), default=0)
 
     def _point(self, name: str, manifest: str | None) -> None:
         document = {"schema": "cifar-dist/pin/1", "manifest": manifest}
-        number = len(list(self.store.entries(self.key(f"pins/{name}")))) + 1
+        number = self._listed_pin(name) + 1
         while not self.store.claim(self.key(_pin(name, number)), sealed(document)):
             number += 1
 

@@ -11,6 +11,9 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+-]{0,199}")
 _KEY_CHARACTERS = 900  # S3 ends a key at 1,024 bytes, the store's own prefix included
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+PROBES = "doctor"
+FOLDERS = ("runs", "sweeps", "datasets", PROBES)
+"""All that this program ever writes to, right below the top of a store."""
 _FORMS = "write a folder, file:///folder or s3://bucket/prefix"
 
 
@@ -29,7 +32,7 @@ def checked(key: str) -> str:
     )
 
 
-def safe_join(folder: Path, name: str) -> Path:
+def safe_join(folder: Path, name: str, remedy: str = "remove it") -> Path:
     """Give the path of a plain name below a folder; every path made of data is made here.
 
     The folder itself may be reached through a link, nothing below it. Raises RefusedError.
@@ -38,8 +41,20 @@ def safe_join(folder: Path, name: str) -> Path:
     for part in checked(name).split("/"):
         path /= part
         if path.is_symlink():
-            raise RefusedError(f"{path} is a link and may lead out of {folder}; remove it")
+            raise RefusedError(f"{path} is a link and may lead out of {folder}; {remedy}")
     return path
+
+
+def stored_path(root: Path, key: str) -> Path:
+    """Give the path of a key in a folder store, whose own top folders may be links.
+
+    Those are of a fixed name, so nobody's data leads there. Raises RefusedError as `safe_join`.
+    """
+    remedy = "remove it; in a store only the folders runs, sweeps and datasets may be links"
+    top, _, rest = checked(key).partition("/")
+    if top not in FOLDERS:
+        return safe_join(root, key, remedy)
+    return safe_join(root / top, rest, remedy) if rest else root / top
 
 
 def scheme(uri: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cifar_dist.config import S3
 from cifar_dist.errors import StoreError
 from cifar_dist.store import open_store
-from cifar_dist.store.addresses import bucket_and_prefix, local_folder, scheme
+from cifar_dist.store.addresses import PROBES, bucket_and_prefix, local_folder, scheme
 from cifar_dist.store.disk import reported
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Checkup:
         self.folder = local_folder(uri) if scheme(uri) == "file" else None
         self._uri = uri
         self.store = open_store(uri, _HASTY)
-        self._prefix = f"doctor/{uuid.uuid4().hex}"
+        self._prefix = f"{PROBES}/{uuid.uuid4().hex}"
         self._data = self._prefix.encode()
         self._made: set[str] = set()
         self._missing = _missing(self.folder)
@@ -103,7 +103,7 @@ class Checkup:
 
         That is one short listing, however many runs there are.
         """
-        return sum(1 for _ in self.store.entries("doctor"))
+        return sum(1 for _ in self.store.entries(PROBES))
 
     def put(self) -> None:
         """Create an object."""

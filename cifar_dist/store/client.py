@@ -8,6 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from pydantic import ValidationError
 
+from cifar_dist import consent
 from cifar_dist.config import S3
 from cifar_dist.config.endpoints import endpoint_fault
 from cifar_dist.errors import ConfigError
@@ -46,8 +47,12 @@ def connect(uri: str, s3: S3) -> "tuple[S3Client, S3]":
             f"store={uri}: AWS_ENDPOINT_URL holds credentials; give them by "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
-    if fault := endpoint_fault(client.meta.endpoint_url):
-        raise ConfigError(f"store={uri}: AWS_ENDPOINT_URL {fault}")
+    if fault := endpoint_fault(client.meta.endpoint_url, may_be_plain=consent.given()):
+        name = "s3.endpoint" if s3.endpoint else "AWS_ENDPOINT_URL"
+        allowed = (
+            f"; {consent.VARIABLE}=1 takes the risk" if fault.startswith("must be https,") else ""
+        )
+        raise ConfigError(f"store={uri}: {name} {fault}{allowed}")
     return client, _found(uri, s3, client)
 
 

@@ -1,6 +1,7 @@
 """A store in a folder of this machine's disk."""
 
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from cifar_dist.config import S3
 from cifar_dist.durable import flush
-from cifar_dist.store.addresses import is_key, safe_join
+from cifar_dist.store.addresses import is_key, stored_path
 from cifar_dist.store.contract import Content, Entry, MissingError, Store, reread
 from cifar_dist.store.disk import (
     check_room,
@@ -91,7 +92,12 @@ class FolderStore(Store):
                 self._remove_empty(path.parent)
 
     def now(self) -> datetime:
-        """Tell the time by this machine's clock, in UTC."""
+        """Tell the time by the disk's clock, in UTC; by this machine's if nothing can be written.
+
+        A disk in the network dates its files itself.
+        """
+        with suppress(OSError), tempfile.TemporaryFile(dir=self._root) as file:
+            return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
         return datetime.now(UTC)
 
     def unfinished(self, older_than: timedelta, folders: Collection[str] = ()) -> int:
@@ -116,7 +122,7 @@ class FolderStore(Store):
         return found
 
     def _path(self, key: str) -> Path:
-        return safe_join(self._root, key)
+        return stored_path(self._root, key)
 
     def _create(self, key: str, source: Iterable[bytes], size: int) -> tuple[bool, Content]:
         path, part = self._path(key), self._root / _PARTS / uuid.uuid4().hex

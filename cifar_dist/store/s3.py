@@ -17,6 +17,7 @@ from cifar_dist.store.client import is_amazon
 from cifar_dist.store.contract import Content, Entry, MissingError, Store, reread
 from cifar_dist.store.disk import chunks, copy, oversized, reported, save
 from cifar_dist.store.faults import GoneError, TakenError
+from cifar_dist.store.patience import TransientError
 from cifar_dist.store.settings import SINGLE_WRITER_VARIABLE
 
 _PART_BYTES = 8 << 20  # files up to this size are one request, larger ones parts of it
@@ -168,10 +169,12 @@ class S3Store(Store):
             return int(self._bucket.ask("head_object", Key=self._name(key))["ContentLength"])
         except MissingError:
             return None
-        except StoreError:
-            # The answer to a HEAD has no body that could say why; that to a GET has.
-            with suppress(MissingError):
-                self.digest(key)
+        except StoreError as error:
+            if not isinstance(error.__cause__, TransientError):
+                # The answer to a HEAD has no body that could say why; that to a GET has.
+                with suppress(MissingError):
+                    first = self._bucket.ask("get_object", Key=self._name(key), Range="bytes=0-0")
+                    first["Body"].close()
             raise
 
     def _prove(self, key: str, data: bytes) -> None:
