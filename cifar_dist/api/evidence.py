@@ -4,9 +4,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cifar_dist.config import Job
 from cifar_dist.data import Dataset, statistics
-from cifar_dist.documents import EpochRecord, TuneDocument
+from cifar_dist.documents import EpochRecord, Split, TuneDocument
 from cifar_dist.film import read_film
 from cifar_dist.models.tables import describe
 from cifar_dist.previews import augmentation_sheet, schedule
@@ -26,7 +29,7 @@ def gather(run: Run, job: Job, dataset: Dataset, history: Sequence[EpochRecord] 
     found = _attempted(lambda: kept(run)) or Kept({})
     model = recipe.model.model_dump()
     makers: dict[str, Callable[[], Any]] = {
-        "images": lambda: {split: part.pixels.numpy() for split, part in splits.items()},
+        "images": lambda: _pixels(dataset),
         "labels": lambda: {split: part.labels.numpy() for split, part in splits.items()},
         "film": lambda: read_film(run, dataset, recipe.seed),
         "augmented": lambda: augmentation_sheet(recipe, dataset.train),
@@ -47,9 +50,12 @@ def winners_evidence(store: Store, document: TuneDocument) -> Evidence:
     if prefix is None or asked is None:
         return Evidence()
     found = _attempted(lambda: kept(Run(store, prefix))) or Kept({})
-    splits = _attempted(lambda: recipe_data(Job.model_validate(asked)).splits()) or {}
-    images = {split: part.pixels.numpy() for split, part in splits.items()}
+    images = _attempted(lambda: _pixels(recipe_data(Job.model_validate(asked)))) or {}
     return Evidence(found.predictions, images, maps=found.maps)
+
+
+def _pixels(dataset: Dataset) -> dict[Split, NDArray[np.uint8]]:
+    return {split: part.pixels.numpy() for split, part in dataset.splits().items()}
 
 
 def _attempted(make: Callable[[], T]) -> T | None:

@@ -2,13 +2,12 @@
 
 import base64
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cifar_dist.report.pictures import MEDIA
 
 if TYPE_CHECKING:
     from cifar_dist.documents import TrainDocument, TuneDocument
-
-_MEDIA = {".gif": "image/gif", ".png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,8 @@ class Figure:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         del include, exclude  # there is one form
-        return {_MEDIA[Path(self.file).suffix]: base64.b64encode(self.data).decode()}
+        media = MEDIA[self.file.rpartition(".")[2]]
+        return {media: base64.b64encode(self.data).decode()}
 
 
 def figures(result: "TrainDocument | TuneDocument") -> dict[str, Figure]:
@@ -40,5 +40,5 @@ def figures(result: "TrainDocument | TuneDocument") -> dict[str, Figure]:
     with scratch() as place:
         folder = place / "report"
         fetch_report(store, name, folder)
-        found = sorted(path for path in folder.iterdir() if path.suffix in _MEDIA)
+        found = sorted(path for path in folder.iterdir() if path.suffix.removeprefix(".") in MEDIA)
         return {path.stem: Figure(path.name, path.read_bytes()) for path in found}

@@ -67,17 +67,12 @@ def ray_token(_: Setup) -> Finding:
     if not _has_port(os.environ[_ADDRESS]):
         return skipped("only a head that is named can be asked")
     place = _dashboard()
-    try:
-        is_open = _asked(place, None)[0] == HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        is_open = False
-    if not is_open:
+    if not _is_open(place):
         # Whatever else answered in its place: the head itself tells, by Ray's own protocol.
         from cifar_dist.cluster import door
 
         place = os.environ[_ADDRESS]
-        is_open = door.is_open(place)
-        if not is_open:
+        if not door.is_open(place):
             if door.speaks(place) or os.environ.get("RAY_USE_TLS") == "1":
                 return ok(f"{place} asks for a token")
             return failed(
@@ -119,6 +114,13 @@ def ray_version(_: Setup) -> Finding:
 
 def _open(found: str, remedy: str) -> Finding:
     return warning(found, remedy) if consent.given() else failed(found, remedy, RefusedError)
+
+
+def _is_open(place: str) -> bool:
+    try:
+        return _asked(place, None)[0] == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def _is_local() -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cifar_dist.doctor.check import Checks, Finding, Setup, failed, ok, warning
 from cifar_dist.errors import DeviceError, StoreError
 from cifar_dist.machine import free_memory, owned_cpus
+from cifar_dist.report.formats import size
 
 _SHARED = Path("/dev/shm")  # where Ray keeps its objects
 _CARDS = Path("/sys/bus/pci/devices")
@@ -55,7 +56,7 @@ def gpu(_: Setup) -> Finding:
 def memory(_: Setup) -> Finding:
     """Look how much memory this process may still take."""
     free, cpus = free_memory(), owned_cpus()
-    found = f"{_size(free)} free, {cpus} CPUs"
+    found = f"{size(free)} free, {cpus} CPUs"
     if free < _MEMORY_BYTES:
         return warning(found, "close other programs or raise the container's limit")
     return ok(found)
@@ -67,7 +68,7 @@ def shared_memory(_: Setup) -> Finding:
     if not _SHARED.is_dir():
         return warning(f"there is no {_SHARED}", "mount a tmpfs there; Ray uses the disk instead")
     usage = shutil.disk_usage(_SHARED)
-    found = f"{_size(usage.free)} of {_size(usage.total)} free in {_SHARED}"
+    found = f"{size(usage.free)} of {size(usage.total)} free in {_SHARED}"
     if usage.free < _SHARED_BYTES:
         return warning(found, "give the container more (--shm-size=1g, or an emptyDir in Memory)")
     return ok(found)
@@ -102,7 +103,7 @@ def room(folder: Path, name: str) -> Finding:
     with reported(str(folder)):
         place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         free = shutil.disk_usage(place).free
-    found, remedy = f"{_size(free)} free in {folder}", f"make room, or set {name} to another folder"
+    found, remedy = f"{size(free)} free in {folder}", f"make room, or set {name} to another folder"
     if free < _LEAST_BYTES:
         return failed(f"{found}: no room for a checkpoint", remedy, StoreError)
     return warning(found, remedy) if free < _FEW_BYTES else ok(found)
@@ -117,7 +118,3 @@ def _has_nvidia_card() -> bool:
         if maker == _NVIDIA and kind.startswith("0x03"):
             return True
     return False
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= _FEW_BYTES else f"{count / 1e6:,.1f} MB"

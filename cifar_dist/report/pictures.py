@@ -4,7 +4,8 @@ import base64
 from dataclasses import dataclass
 from typing import Literal
 
-_MEDIA = {"png": "image/png", "gif": "image/gif"}
+MEDIA = {"png": "image/png", "gif": "image/gif"}
+"""Types of files, by their ending."""
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,4 @@ class Picture:
     @property
     def uri(self) -> str:
         """The file as a data: address."""
-        return f"data:{_MEDIA[self.kind]};base64,{base64.b64encode(self.data).decode()}"
+        return f"data:{MEDIA[self.kind]};base64,{base64.b64encode(self.data).decode()}"

@@ -3,10 +3,8 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
@@ -88,6 +86,7 @@ class Checkup:
         from botocore.exceptions import ClientError
 
         from cifar_dist.store.faults import FAULTS
+        from cifar_dist.store.s3 import server_date
 
         place = self._bucket.place("")
         try:
@@ -96,7 +95,12 @@ class Checkup:
             answer = error.response
         except FAULTS as error:
             raise _told(error, place) from error
-        return _date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}), place)
+        said = server_date(answer)
+        if said is None:
+            raise StoreError(
+                f"{place}: its answer has no date, so it is no S3 server; correct AWS_ENDPOINT_URL"
+            )
+        return said
 
     def count_probes(self) -> int:
         """List the objects of examinations that were killed, or are being made; gives their count.
@@ -226,15 +230,6 @@ def _credentials(uri: str) -> Credentials:
     key = f"{name[:4]}***" if len(name) >= _KEY_CHARACTERS else "***"
     source = "environment" if found.method == "env" else str(found.method)
     return Credentials(source, key, values.token is not None, expires, is_renewed)
-
-
-def _date(headers: Mapping[str, str], place: str) -> datetime:
-    try:
-        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError) as error:
-        raise StoreError(
-            f"{place}: its answer has no date, so it is no S3 server; correct AWS_ENDPOINT_URL"
-        ) from error
 
 
 def _told(error: Exception, place: str) -> StoreError:

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -256,13 +256,18 @@ class S3Store(Store):
             raise GoneError from error
 
 
-def _server_time(page: dict[str, Any]) -> datetime:
-    """Give the server's own time of an answer, by which it dates its uploads."""
+def server_date(answer: Mapping[str, Any]) -> datetime | None:
+    """Give the date of an answer by the server's own clock, in UTC; None if it has none."""
     try:
-        said = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+        said = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     except (KeyError, ValueError):
-        return datetime.now(UTC)
+        return None
     return said.astimezone(UTC)
+
+
+def _server_time(page: dict[str, Any]) -> datetime:
+    """Give the time by which the server dates its uploads, as far as it tells."""
+    return server_date(page) or datetime.now(UTC)
 
 
 def _checksum(data: bytes) -> str:
