@@ -7,7 +7,7 @@ SPACE ?= quickstart
 S3 ?= versitygw radosgw
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev data tune train results test test-full test-s3 soak check format schema lock dist
+.PHONY: help setup dev data tune train results test test-full test-s3 test-chart soak check format schema lock dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-s3: dev ## Run the S3 contract on real servers (S3="versitygw radosgw", or 
 	CIFAR_DIST_TEST_S3="$(S3)" $(BIN)/python -m pytest tests/test_s3_contract.py tests/test_s3_contract_refusals.py \
 		tests/test_store.py tests/test_checkpoints.py tests/test_dataset_published.py \
 		tests/test_storage_outages.py::test_a_server_that_crashes_again_and_again_loses_nothing
+
+test-chart: dev ## Check the chart, its rules, its dashboards and the image's file without a cluster
+	$(BIN)/python -m pytest tests/chart
 
 soak: dev ## Kill, stall and damage for an hour: the long rounds of the tests of endurance
 	CIFAR_DIST_SOAK=1 $(BIN)/python -m pytest -m soak --durations=0

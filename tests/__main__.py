@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import IO
 
 WAITING = "cluster or soak"
+APART = "full or chart or kubernetes"
+"""What has commands of its own."""
 
 
 def main() -> int:
@@ -14,8 +16,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cifar-dist-tests-") as folder:
         log = Path(folder, "waiting.log")
         with log.open("wb") as file:
-            waiting = _start(f"({WAITING}) and not full", file)
-            computing = _start(f"not ({WAITING} or full)")
+            waiting = _start(f"({WAITING}) and not ({APART})", file)
+            computing = _start(f"not ({WAITING} or {APART})")
             codes = [_ended(computing), _ended(waiting)]
         sys.stdout.write(log.read_text("utf-8", "replace"))
     return max(codes)

@@ -5,10 +5,10 @@ import logging
 import pytest
 
 from cifar_dist.cluster import slots as slots_module
-from cifar_dist.cluster.connection import Cluster
+from cifar_dist.cluster.connection import Cluster, limits
 from cifar_dist.cluster.slots import check_here, slots_for
 from cifar_dist.config import Placement
-from cifar_dist.errors import DeviceError, RunError
+from cifar_dist.errors import ConfigError, DeviceError, RunError
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -68,6 +68,26 @@ def test_a_concurrency_that_does_not_fit_is_lowered_and_logged(
     with caplog.at_level(logging.WARNING):
         assert slots_for(Placement(workers=2, concurrency=9), LAPTOP).count == 4
     assert "from=9 to=4" in caplog.text
+
+
+def test_machines_that_an_autoscaler_may_bring_count_as_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CIFAR_DIST_CLUSTER_LIMITS", "[[8, 1, 3], [4, 0, 1]]")
+    grown = Cluster(limits(), BOARD)
+    assert (grown.cpus, grown.gpus) == (28.0, 3.0)
+    assert slots_for(Placement(gpus_per_worker=0.5), grown).count == 6
+    monkeypatch.delenv("CIFAR_DIST_CLUSTER_LIMITS")
+    assert limits() == ()
+
+
+@pytest.mark.parametrize("text", ["8", "[[8, 1]]", "{}x", '[["a", 0, 1]]'])
+def test_limits_that_cannot_be_read_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("CIFAR_DIST_CLUSTER_LIMITS", text)
+    with pytest.raises(ConfigError, match=r"CIFAR_DIST_CLUSTER_LIMITS=.* must be a JSON list"):
+        limits()
 
 
 def test_this_machine_is_asked_before_anything_begins_unless_a_cluster_is_named(

@@ -1,5 +1,6 @@
 """A connection to a cluster: the one that RAY_ADDRESS names, or a local one of our own."""
 
+import json
 import logging
 import os
 import secrets
@@ -21,6 +22,10 @@ from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError, DeviceError, RunError
 from cifar_dist.hazards import refuse_hazards
 from cifar_dist.machine import owned_cpus
+from cifar_dist.problems import shown
+
+LIMITS = "CIFAR_DIST_CLUSTER_LIMITS"
+"""Machines that an autoscaler may bring: a JSON list of CPUs, GPUs and how many of these."""
 
 _ANSWER_SECONDS = 5.0
 _START_SECONDS = 60.0
@@ -35,7 +40,7 @@ class Cluster:
     """What can be used where."""
 
     nodes: tuple[tuple[float, float], ...]
-    """CPUs and GPUs of each machine."""
+    """CPUs and GPUs of each machine that is there or that an autoscaler may bring."""
     dashboard: str | None
 
     @property
@@ -74,7 +79,7 @@ def connected() -> Iterator[Cluster]:
     RefusedError if it lets anybody in.
     """
     refuse_hazards(of_ray=True)
-    named = os.environ.get("RAY_ADDRESS")
+    named, growing = os.environ.get("RAY_ADDRESS"), limits()
     with _signals_kept():
         context = _attached(named) if named else _started()
     try:
@@ -83,7 +88,7 @@ def connected() -> Iterator[Cluster]:
             if not _has_port(named) and is_open(address()):
                 refuse_open(address())
         yield Cluster(
-            nodes=machines(_START_SECONDS),
+            nodes=growing or machines(_START_SECONDS),
             dashboard=f"http://{context.dashboard_url}" if context.dashboard_url else None,
         )
     finally:
@@ -99,6 +104,23 @@ def machines(seconds: float = 1.0) -> tuple[tuple[float, float], ...]:
         return ()
     totals = [node.resources_total for node in nodes.values()]
     return tuple((there.get("CPU", 0.0), there.get("GPU", 0.0)) for there in totals)
+
+
+def limits() -> tuple[tuple[float, float], ...]:
+    """Give the CPUs and GPUs of each machine of a cluster that grows, fully grown; else none.
+
+    Ray itself does not know how far its autoscaler on Kubernetes may go. Raises ConfigError.
+    """
+    if not (text := os.environ.get(LIMITS)):
+        return ()
+    try:
+        groups = [(float(cpus), float(gpus), int(count)) for cpus, gpus, count in json.loads(text)]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{LIMITS}={shown(text)}: must be a JSON list of [CPUs, GPUs, machines], such as "
+            "[[8, 1, 4]]; correct it, or unset it where nothing scales"
+        ) from error
+    return tuple((cpus, gpus) for cpus, gpus, count in groups for _ in range(count))
 
 
 def address() -> str:
