@@ -5,9 +5,21 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 STORE ?= artifacts
 SPACE ?= quickstart
 S3 ?= versitygw radosgw
+IMAGE ?= cifar-dist:dev
+# Where a run goes: ON=k8s, else this machine.
+ON ?=
+CONTEXT ?=
+NAMESPACE ?= cifar-dist
+RELEASE ?= cifar-dist
+VALUES ?=
+$(if $(filter-out k8s,$(ON)),$(error ON=$(ON): k8s, or nothing for this machine))
+PLACE = --namespace $(NAMESPACE) --release $(RELEASE) $(if $(CONTEXT),--on $(CONTEXT))
+SUBMIT = $(PLACE) $(if $(filter s3://%,$(STORE)),--store $(STORE)) $(if $(DATA),--data $(DATA)) --follow
+K8S = $(or $(filter k8s,$(ON)),$(error say ON=k8s: $@ is of a cluster))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev data tune train results test test-full test-s3 test-chart soak check format schema lock dist
+.PHONY: help setup dev data tune train results deploy dashboard fetch image test test-full test-s3 test-chart \
+	test-scrape test-k8s lab-up lab-down soak check format schema dashboards lock dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,14 +43,26 @@ $(VENV)/.installed-dev: requirements-dev.lock | $(VENV)/.installed
 data: setup ## Bring the images of the sample into the verified cache
 	$(BIN)/cifar-dist data prepare sample
 
-tune: setup ## Find a classifier by an ASHA search on the sample (SPACE=quickstart STORE=artifacts)
-	$(BIN)/cifar-dist tune $(SPACE) --store $(STORE)
+tune: setup ## Find a classifier by an ASHA search on the sample (SPACE=quickstart STORE=artifacts; ON=k8s DATA=s3://…)
+	$(BIN)/cifar-dist $(if $(ON),submit tune $(SPACE) $(SUBMIT),tune $(SPACE) --store $(STORE))
 
-train: setup ## Train one classifier on the sample (STORE=artifacts)
-	$(BIN)/cifar-dist train --store $(STORE)
+train: setup ## Train one classifier on the sample (STORE=artifacts; ON=k8s DATA=s3://…)
+	$(BIN)/cifar-dist $(if $(ON),submit train $(SUBMIT),train --store $(STORE))
 
 results: setup ## Train the packaged nets again on all of CIFAR-10 (DATA=folder or tar STORE=artifacts), an hour
 	$(BIN)/python deploy/make_results.py $(or $(DATA),$(error DATA=PATH: name all of CIFAR-10)) $(STORE)
+
+deploy: setup ## Install the platform on a Kubernetes cluster and test it (VALUES=file NAMESPACE= CONTEXT= RELEASE=)
+	$(BIN)/cifar-dist platform deploy $(PLACE) $(addprefix --values ,$(VALUES))
+
+dashboard: setup ## Open a cluster's Ray dashboard here until Ctrl-C (ON=k8s)
+	$(if $(K8S),$(BIN)/cifar-dist platform dashboard $(PLACE))
+
+fetch: setup ## Fetch the best checkpoint of the newest job that succeeded (ON=k8s)
+	$(if $(K8S),$(BIN)/cifar-dist platform fetch $(PLACE))
+
+image: ## Build the image with docker (IMAGE=cifar-dist:dev)
+	docker build -f deploy/Dockerfile -t $(IMAGE) .
 
 test: dev ## Run the fast tests and a short one of every slow suite
 	$(BIN)/python -m tests
@@ -52,7 +76,21 @@ test-s3: dev ## Run the S3 contract on real servers (S3="versitygw radosgw", or 
 		tests/test_storage_outages.py::test_a_server_that_crashes_again_and_again_loses_nothing
 
 test-chart: dev ## Check the chart, its rules, its dashboards and the image's file without a cluster
-	$(BIN)/python -m pytest tests/chart
+	$(BIN)/python -m pytest --confcutdir=tests/chart tests/chart
+
+test-scrape: dev ## Let a real Prometheus read a real sweep (needs Debian's prometheus), some minutes
+	CIFAR_DIST_LIVE_SCRAPE=1 $(BIN)/python -m pytest tests/chart/test_live_scrape.py
+
+lab-up: ## Start a real Kubernetes on this machine with our image in it (root, Debian 12; KUBERAY=1.7.0)
+	deploy/lab/build.sh && deploy/lab/up.sh node
+	deploy/lab/engine.sh up && deploy/lab/engine.sh image && deploy/lab/engine.sh load localhost/cifar-dist:dev
+
+lab-down: ## Stop it; deploy/lab/down.sh --clean forgets it
+	deploy/lab/engine.sh down
+	deploy/lab/down.sh
+
+test-k8s: dev ## Run the tests that need that Kubernetes (make lab-up), half an hour
+	deploy/lab/enter.sh $(BIN)/python -m pytest tests/kubernetes
 
 soak: dev ## Kill, stall and damage for an hour: the long rounds of the tests of endurance
 	CIFAR_DIST_SOAK=1 $(BIN)/python -m pytest -m soak --durations=0
@@ -67,9 +105,15 @@ format: dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schema: setup ## Write the components' schema from the registries
+schema: setup ## Write what follows from the code: schemas of components and values, the chart's README
 	$(BIN)/python -m cifar_dist schema components > $(VENV)/components.json
 	mv $(VENV)/components.json cifar_dist/config/components.json
+	$(BIN)/python -m cifar_dist schema values > $(VENV)/values.schema.json
+	mv $(VENV)/values.schema.json helm/cifar-dist/values.schema.json
+	$(BIN)/python deploy/make_chart_readme.py
+
+dashboards: dev ## Write the chart's Grafana dashboards from deploy/dashboards
+	$(BIN)/python deploy/make_dashboards.py
 
 lock: $(VENV)/bin/python ## Resolve the lock files anew
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \

@@ -1,20 +1,34 @@
-"""One log format, on stderr, set up once in a process; no record of any library tells a secret."""
+"""What this process says on stderr, as text or JSON; no record of any library tells a secret."""
 
+import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from cifar_dist.problems import printable
+from cifar_dist.problems import escaped, printable
 from cifar_dist.redaction import redacted
 
 ROOT = "cifar_dist"
 _LONGEST = 2048  # characters of a record
 
 
-def configure(level: int = logging.INFO) -> None:
-    """Send this package's records to stderr; a second call only changes the level."""
+@dataclass
+class _Manner:
+    is_json: bool = False
+    run: str | None = None
+
+
+_manner = _Manner()
+
+
+def configure(level: int = logging.INFO, *, as_json: bool = False) -> None:
+    """Send this package's records to stderr; a second call only changes level and format."""
     protect()
+    _manner.is_json = as_json
     logger = logging.getLogger(ROOT)
     logger.setLevel(level)
     if logger.handlers:
@@ -25,6 +39,50 @@ def configure(level: int = logging.INFO) -> None:
     logger.propagate = False
     # Without a home to write to it warns in every run, and does well with a temporary folder.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+def is_json() -> bool:
+    """Tell whether each line on stderr is a JSON object."""
+    return _manner.is_json
+
+
+@contextmanager
+def about(run: str) -> Iterator[None]:
+    """Name a run or sweep in the JSON lines of this process meanwhile."""
+    before, _manner.run = _manner.run, run
+    try:
+        yield
+    finally:
+        _manner.run = before
+
+
+def line(message: str, level: int = logging.INFO, trial: int | None = None) -> str:
+    """Write what a person is told in the chosen format, with its line break."""
+    if not _manner.is_json:
+        return f"{printable(message)}\n"
+    record = logging.LogRecord(f"{ROOT}.cli", level, "", 0, redacted(message), (), None)
+    record.trial = trial
+    return f"{_as_json(record, record.getMessage())}\n"
+
+
+def _shortened(text: str) -> str:
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
+
+
+def _as_json(record: logging.LogRecord, text: str) -> str:
+    """Write a record as one JSON object: `run` and `trial` are there where they are known."""
+    if record.exc_text:
+        text = f"{text}\n{record.exc_text}"
+    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    known = {"run": _manner.run, "trial": getattr(record, "trial", None)}
+    said = {
+        "time": moment.replace("+00:00", "Z"),
+        "level": record.levelname,
+        "logger": record.name,
+        "message": text,
+        **{name: value for name, value in known.items() if value is not None},
+    }
+    return escaped(json.dumps(said, ensure_ascii=False))
 
 
 def protect() -> None:
@@ -43,9 +101,11 @@ class _OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
         text = "\\n".join(super().formatMessage(record).splitlines())
-        return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
+        return _shortened(text)
 
     def format(self, record: logging.LogRecord) -> str:
+        if _manner.is_json:
+            return _as_json(record, _shortened(record.getMessage()))
         return "\n    ".join(printable(super().format(record)).split("\n"))
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cifar_dist.counts import COUNTS
 from cifar_dist.data import Images, normalize
 from cifar_dist.documents import EpochRecord, Score, Split
 from cifar_dist.evidence import Predictions
@@ -57,10 +58,16 @@ def epochs(learner: Learner, validation: Images | None) -> Iterator[Tick | Epoch
     Time that the caller spends between events is not counted. A record whose `train_loss` is
     null is the last one: training diverged. Every rank must consume the same events.
     """
+    counted = learner.step
     while learner.epoch < learner.recipe.epochs:
-        yield from _steps(learner)
+        for tick in _steps(learner):
+            counted = _counted(learner, counted)
+            yield tick
+        counted = _counted(learner, counted)
         record = _record(learner, validation)
         learner.finish_epoch(record)
+        if record.train_loss is None and learner.world.is_chief:
+            COUNTS.add("diverged")
         yield record
         if record.train_loss is None:
             return
@@ -121,6 +128,14 @@ def _steps(learner: Learner) -> Iterator[Tick]:
         due = learner.step + ahead
     _wait_for(learner.tally)
     learner.seconds += time.perf_counter() - started
+
+
+def _counted(learner: Learner, before: int) -> int:
+    """Count this rank's steps and its share of their images; gives up to which they are counted."""
+    steps = learner.step - before
+    images = steps * len(learner.labels) / learner.steps_per_epoch / learner.world.size
+    COUNTS.step(steps, images)
+    return learner.step
 
 
 def _agreed(learner: Learner, seconds_per_step: float) -> tuple[bool, int]:

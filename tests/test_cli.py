@@ -54,7 +54,7 @@ def test_json_is_one_document_and_the_text_is_for_people(
     assert not ended.out.startswith("{")
 
 
-@pytest.mark.parametrize("name", ["job", "components", *DOCUMENTS])
+@pytest.mark.parametrize("name", ["job", "components", "values", *DOCUMENTS])
 def test_a_schema_is_one_json_object(name: str, program: Program) -> None:
     ended = program("schema", name)
     assert ended.code == 0

@@ -15,13 +15,22 @@ from cifar_dist.errors import CifarDistError, RunError
 from tests.commands import Program, document, finished, listed, python
 
 COMMON = "--json --debug"
+LONG = f"--metrics-port --log-format {COMMON}"
+PLACE = "--on --namespace --ray --allow-insecure"
 FLAGS = {
     "train": "--model --epochs --batch-size --lr --data --seed --workers --store --name --set "
-    f"--fresh --resume --lr-find --output --allow-insecure {COMMON}",
-    "resume": f"--store --workers --concurrency --allow-insecure {COMMON}",
+    f"--fresh --resume --lr-find --output --allow-insecure {LONG}",
+    "resume": f"--store --workers --concurrency --allow-insecure {LONG}",
     "tune": "--trials --max-seconds --concurrency --epochs --data --seed --workers --final-epochs "
     "--refit --store --name --set --fresh --resume --extend --confirm --seeds "
-    f"--dry-run --allow-insecure {COMMON}",
+    f"--dry-run --allow-insecure {LONG}",
+    "submit ls": f"{PLACE} {COMMON}",
+    "submit status": f"{PLACE} {COMMON}",
+    "submit logs": f"--follow --tail {PLACE} {COMMON}",
+    "submit stop": f"{PLACE} {COMMON}",
+    "platform deploy": f"--on --namespace --release --values {COMMON}",
+    "platform dashboard": f"--port --on --namespace --release {COMMON}",
+    "platform fetch": f"--output --on --namespace --release {COMMON}",
     "data prepare": f"--from --download {COMMON}",
     "data push": COMMON,
     "data stats": f"--validation-fraction --seed {COMMON}",
@@ -43,6 +52,12 @@ FLAGS = {
     "predict": f"--model --top --cam --store {COMMON}",
     "report get": f"--output --store {COMMON}",
     "report index": f"--output {COMMON}",
+    "submit tune": "--trials --max-seconds --concurrency --epochs --data --seed --workers "
+    "--final-epochs --refit --store --name --set --extend --confirm --seeds --fresh --on "
+    f"--namespace --release --values --ray --follow --dry-run --allow-insecure {COMMON}",
+    "submit train": "--model --epochs --batch-size --lr --data --seed --workers --store --name "
+    "--set --fresh --on --namespace --release --values --ray --follow --dry-run "
+    f"--allow-insecure {COMMON}",
     "doctor": f"--store --data --workers {COMMON}",
     "schema": COMMON,
 }

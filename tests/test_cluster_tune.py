@@ -12,6 +12,7 @@ from cifar_dist.cluster.trial import Trial
 from cifar_dist.cluster.tune import Trials, sweep_trials
 from cifar_dist.config import parse_job
 from cifar_dist.documents import TrialRow
+from cifar_dist.metrics import FAMILIES, Board, Meters, Prices
 from cifar_dist.runs import Sweep
 from cifar_dist.search import Observation, Space
 from cifar_dist.session import recipe_data
@@ -34,10 +35,10 @@ TRIALS = 10
 
 
 class _Progress:
-    """Counts what it is shown."""
+    """Counts what it is shown, and lets meters follow."""
 
-    def __init__(self) -> None:
-        self.shown = 0
+    def __init__(self, meters: Meters) -> None:
+        self.shown, self.follow = 0, meters.follow
 
     def located(self, dashboard: str | None) -> None:
         assert dashboard is None or dashboard.startswith("http://")
@@ -48,6 +49,9 @@ class _Progress:
         assert 0 <= running <= total - len(rows)
 
 
+Metered = dict[str, list[tuple[tuple[str, ...], Any]]]
+
+
 class Ended(NamedTuple):
     """A sweep that ended, and where."""
 
@@ -56,6 +60,8 @@ class Ended(NamedTuple):
     trials: Trials
     asked: list[list[Observation]]
     """What the sampler was told, each time it was asked."""
+    metered: Metered
+    """The metrics at its end."""
 
     @property
     def rows(self) -> list[TrialRow]:
@@ -93,7 +99,9 @@ def swept(store: Path, trial: type[Trial]) -> Ended:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune, "Trial", trial)
         patch.setattr(Space, "proposal", spy)
-        return Ended(store, sweep, sweep_trials(space, sweep, _Progress(), Event()), asked)
+        meters = Board().open(sweep.name, Prices(cpu_hour=0.05))
+        trials = sweep_trials(space, sweep, _Progress(meters), Event())
+        return Ended(store, sweep, trials, asked, meters.read())
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +125,39 @@ def test_a_sweep_finds_the_learning_rates_that_work_among_many_that_diverge(plai
             assert row.validation_accuracy is not None
     states = {row.state for row in plain.rows}
     assert states >= {"finished", "failed"}
+
+
+def test_the_metrics_of_a_sweep_say_what_its_rows_say(plain: Ended) -> None:
+    known, rows = plain.metered, plain.rows
+    states = {labels[0]: count for labels, count in known["trials"]}
+    assert [states[name] for name in ("waiting", "running")] == [0, 0]
+    for state in ("finished", "pruned", "failed"):
+        assert states[state] == [row.state for row in rows].count(state)
+    value = {name: values[0][1] for name, values in known.items()}
+    assert value["epochs_total"] == sum(row.epochs for row in rows)
+    assert value["images_total"] == pytest.approx(1_800 * value["epochs_total"], rel=1e-3)
+    assert value["best_accuracy_ratio"] == max(row.validation_accuracy or 0.0 for row in rows)
+    assert value["diverged_total"] == states["failed"] > 0
+    assert (value["trials_planned"], value["slots"]) == (TRIALS, 2)
+    rungs = {int(labels[0]): count for labels, count in known["rung_trials"]}
+    assert rungs == {e: sum(e in {g.epoch for g in row.rungs} for row in rows) for e in (1, 2)}
+
+
+def test_the_metrics_of_a_sweep_say_what_its_workers_stored_and_cost(plain: Ended) -> None:
+    value = {name: values[0][1] for name, values in plain.metered.items()}
+    kept = sum(row.epochs for row in plain.rows if row.state != "failed")
+    assert value["checkpoint_seconds"].buckets[-1][1] >= kept / 2, "some are superseded"
+    assert value["checkpoint_bytes_total"] > 100_000
+    assert (value["checkpoint_failures_total"], value["restarts_total"]) == (0, 0)
+    assert value["cpu_seconds_total"] == pytest.approx(plain.trials.cost.cpu_seconds)
+    assert value["cost_total"] == pytest.approx(0.05 * value["cpu_seconds_total"] / 3600)
+    spent = {labels[0]: seconds for labels, seconds in plain.metered["worker_seconds_total"]}
+    assert 0.0 < value["goodput_ratio"] == spent["busy"] / sum(spent.values()) < 1.0
+    assert spent["starting"] > 0.0
+    assert value["last_epoch_timestamp_seconds"] < value["last_checkpoint_timestamp_seconds"] + 60
+    only_runs = {"epoch", "train_loss", "validation_loss", "validation_accuracy_ratio"}
+    absent = {"build_info", "budget_used_ratio", "learning_rate", *only_runs}
+    assert set(value) == FAMILIES.keys() - absent
 
 
 def test_trial_0_is_the_base_job_and_finishes_or_is_pruned_by_its_score(plain: Ended) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cifar_dist.documents import EpochRecord, TrialRow
+from cifar_dist.standing import Standing
 
 
 class Watcher:
@@ -33,6 +34,9 @@ class Silent:
 
     def located(self, dashboard: str | None) -> None:
         """Show nothing."""
+
+    def follow(self, standing: Standing) -> None:
+        """Read nothing."""
 
     def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
         """Show nothing."""

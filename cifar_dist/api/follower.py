@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from cifar_dist.cluster.book import SweepProgress
     from cifar_dist.cluster.train import Progress
+    from cifar_dist.config import Job
+    from cifar_dist.search import Space
 
 
 class Follower(Protocol):
@@ -18,8 +20,8 @@ class Follower(Protocol):
     def stopping(self) -> "AbstractContextManager[Event]":
         """Give an event that asks for a committed end; while it is held, Ctrl-C sets it."""
 
-    def run(self, epochs: int) -> "AbstractContextManager[Progress]":
-        """Show a run as it goes."""
+    def run(self, name: str, job: "Job") -> "AbstractContextManager[Progress]":
+        """Show the run of a job as it goes."""
 
-    def sweep(self) -> "AbstractContextManager[SweepProgress]":
-        """Show a sweep as it goes."""
+    def sweep(self, name: str, space: "Space") -> "AbstractContextManager[SweepProgress]":
+        """Show the sweep of a space as it goes."""

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cifar_dist.api.follower import Follower
+    from cifar_dist.config import Job
     from cifar_dist.documents import EpochRecord, TrialRow
+    from cifar_dist.search import Space
+    from cifar_dist.standing import Standing
 
 
 def follower(progress: bool | None) -> "Follower":
@@ -50,12 +53,12 @@ class _Bars:
             signal.signal(signal.SIGINT, before)
 
     @contextmanager
-    def run(self, epochs: int) -> Iterator["_RunBar"]:
+    def run(self, name: str, job: "Job") -> Iterator["_RunBar"]:
         with self._bar("step") as bar:
-            yield _RunBar(bar, epochs)
+            yield _RunBar(bar, job.recipe.epochs)
 
     @contextmanager
-    def sweep(self) -> Iterator["_SweepBar"]:
+    def sweep(self, name: str, space: "Space") -> Iterator["_SweepBar"]:
         with self._bar("trial") as bar:
             yield _SweepBar(bar)
 
@@ -82,6 +85,9 @@ class _SweepBar:
         self._bar = bar
 
     def located(self, dashboard: str | None) -> None:
+        pass
+
+    def follow(self, standing: "Standing") -> None:
         pass
 
     def observe(self, rows: "Sequence[TrialRow]", running: int, total: int) -> None:

@@ -109,7 +109,7 @@ def _finished(job: "Job", run: "Run", follower: "Follower") -> "TrainDocument":
     follower.note(f"run {name} in {run.store.uri}")
     started = time.monotonic()
     work = _train_here if _in_process(job) else _train_on_workers
-    with follower.run(job.recipe.epochs) as progress, follower.stopping() as stop:
+    with follower.run(name, job) as progress, follower.stopping() as stop:
         result = work(job, run, progress, stop)
     seconds = time.monotonic() - started
     if result.state == "interrupted":
@@ -128,9 +128,14 @@ def _train_on_workers(job: "Job", run: "Run", progress: "Progress", stop: "Event
 
 
 def _train_here(job: "Job", run: "Run", progress: "Progress", stop: "Event") -> "Result":
+    from cifar_dist.counts import COUNTS
+    from cifar_dist.device import usable_gpus
+    from cifar_dist.machine import owned_cpus
     from cifar_dist.session import train_here
 
-    return train_here(job, run, _Local(progress, stop.is_set))
+    gpus = min(1, usable_gpus()) if job.placement.gpus_per_worker != 0 else 0
+    with COUNTS.reserved(1, owned_cpus(), gpus):
+        return train_here(job, run, _Local(progress, stop.is_set))
 
 
 class _Local:

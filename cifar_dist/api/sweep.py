@@ -185,7 +185,7 @@ def _finished(sweep: "Sweep", space: "Space", follower: "Follower") -> "TuneDocu
 
     goal = sweep.goal
     follower.note(f"sweep {sweep.name} in {sweep.store.uri}: {goal.trials or space.count} trials")
-    with follower.sweep() as progress, follower.stopping() as stop:
+    with follower.sweep(sweep.name, space) as progress, follower.stopping() as stop:
         trials = sweep_trials(space, sweep, progress, stop)
     document = _document(sweep, space, trials, goal.final, follower)
     publish_sweep(sweep, document, winners_evidence(sweep.store, document), goal.extension)

@@ -1,13 +1,11 @@
 """The program: its commands, and how an error becomes one message and an exit code."""
 
 import errno
-import io
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -21,14 +19,17 @@ from cifar_dist.cli import (
     explain,
     interrupts,
     models,
+    platform,
     predict,
     report,
     schema,
+    streams,
+    submit,
     train,
     tune,
 )
 from cifar_dist.errors import CifarDistError, StoreError
-from cifar_dist.problems import printable, shown
+from cifar_dist.problems import shown
 from cifar_dist.redaction import redacted
 
 _LINES = 20  # problems that are told at once
@@ -56,11 +57,14 @@ Exit codes:
 
 \b
 Environment:
-  CIFAR_DIST_STORE    the store, in place of ./artifacts (--store)
-  CIFAR_DIST_CACHE    folder of the prepared images
-  RAY_ADDRESS         a cluster to use in place of a local Ray, host:6379
-  RAY_AUTH_TOKEN      that cluster's token; one that asks for none is refused
-  AWS_ENDPOINT_URL    an S3-compatible server; region and credentials from AWS_*, too
+  CIFAR_DIST_STORE         the store, in place of ./artifacts (--store)
+  CIFAR_DIST_CACHE         folder of the prepared images
+  RAY_ADDRESS              a cluster to use in place of a local Ray, host:6379
+  RAY_AUTH_TOKEN           that cluster's token; one that asks for none is refused
+  CIFAR_DIST_LOG_FORMAT    text or json, as --log-format
+  CIFAR_DIST_LOG_FILE      file or pipe that also gets what stderr gets
+  CIFAR_DIST_METRICS_HOST  address that --metrics-port binds in place of 127.0.0.1
+  AWS_ENDPOINT_URL         an S3-compatible server; region and credentials from AWS_*, too
 """
 
 app = typer.Typer(
@@ -74,7 +78,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _WORK = (train, tune, evaluate, explain, predict)
-for _module in (*_WORK, data, models, artifacts, report, doctor, schema):
+for _module in (*_WORK, submit, platform, data, models, artifacts, report, doctor, schema):
     _module.register(app)
 
 
@@ -90,21 +94,23 @@ def main() -> None:
     # Read once, when torch loads OpenMP: bounded spinning costs nothing on idle CPUs, while an
     # endless spin loses most of a CPU that is shared.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    _open_streams()
+    streams.open_streams()
     debug = "--debug" in sys.argv
-    logs.configure(logging.DEBUG if debug else logging.INFO)
+    level, asked = logging.DEBUG if debug else logging.INFO, streams.log_format(sys.argv)
+    logs.configure(level, as_json=asked == "json")
     if consent.FLAG in sys.argv:
         os.environ[consent.VARIABLE] = "1"
     try:
+        streams.check_log_format(asked)
         code = app(prog_name="cifar-dist", standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the one place that turns any error into a code
         if debug:
-            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+            print(logs.line(redacted(traceback.format_exc()).rstrip()), end="", file=sys.stderr)
         code = _explain(error)
     except SystemExit:
         code = 0  # click's answer to a reader that has gone, such as `head`
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(logs.line("interrupted", logging.ERROR), end="", file=sys.stderr)
         code = 130
     sys.exit(_flushed(code if isinstance(code, int) else 0))
 
@@ -157,7 +163,8 @@ def _given(flags: Iterable[str]) -> str:
 def _complain(message: str) -> None:
     """Print on stderr what is wrong, without what would steer a terminal."""
     text = "\n".join(map(_clipped, redacted(message).splitlines()))
-    print(f"cifar-dist: {printable(text)}", file=sys.stderr)
+    told = text if logs.is_json() else f"cifar-dist: {text}"
+    print(logs.line(told, logging.ERROR), end="", file=sys.stderr)
 
 
 def _first(lines: list[str]) -> str:
@@ -169,16 +176,6 @@ def _first(lines: list[str]) -> str:
 def _clipped(line: str) -> str:
     is_long = len(line) > _HEAD + _TAIL
     return f"{line[:_HEAD]} … {line[-_TAIL:]}" if is_long else line
-
-
-def _open_streams() -> None:
-    """Make output possible whatever the caller closed and whichever letters its locale has."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _flushed(code: int) -> int:

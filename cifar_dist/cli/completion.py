@@ -35,7 +35,7 @@ def schemas(incomplete: str) -> list[str]:
     """Offer what `schema` prints."""
     from cifar_dist.documents import DOCUMENTS
 
-    return _matching(["job", "components", *DOCUMENTS], incomplete)
+    return _matching(["job", "components", "values", *DOCUMENTS], incomplete)
 
 
 def runs(ctx: typer.Context, incomplete: str) -> list[str]:

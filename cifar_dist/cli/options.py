@@ -21,6 +21,20 @@ AllowInsecure = Annotated[
         "(CIFAR_DIST_ALLOW_INSECURE=1).",
     ),
 ]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        metavar="N",
+        help="Serve metrics for Prometheus meanwhile; 0: a free port.",
+    ),
+]
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--log-format", metavar="text|json", help="Lines on stderr (CIFAR_DIST_LOG_FORMAT)."
+    ),
+]
 Store = Annotated[
     str | None,
     typer.Option(

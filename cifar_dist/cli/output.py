@@ -8,11 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from cifar_dist import logs
 from cifar_dist.errors import ConfigError, RefusedError
 from cifar_dist.problems import escaped, printable
 
 if TYPE_CHECKING:
     from cifar_dist.documents import Document, EpochRecord, TrialRow
+    from cifar_dist.standing import Standing
 
 D = TypeVar("D", bound="Document")
 
@@ -25,15 +27,19 @@ def emit(document: D, text: Callable[[D], str], json: bool) -> None:
         print(printable(text(document)))
 
 
-def say(message: str) -> None:
+def say(message: str, trial: int | None = None) -> None:
     """Print one line for people on stderr, so that stdout stays a result."""
-    _show(f"{printable(' '.join(message.splitlines()))}\n")
+    _show(logs.line(" ".join(message.splitlines()), trial=trial))
 
 
 def _show(text: str) -> None:
     with suppress(OSError):  # a reader that has gone must not end what is being followed
         sys.stderr.write(text)
         sys.stderr.flush()
+
+
+def _draws() -> bool:
+    return sys.stderr.isatty() and not logs.is_json()
 
 
 def check_free(path: Path, flag: str = "--output") -> None:
@@ -54,19 +60,23 @@ class SweepProgress:
         self._started = time.monotonic()
         self._before: int | None = None
         """Trials that had ended before this attempt."""
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = _draws()
 
     def located(self, dashboard: str | None) -> None:
         """Say where the cluster's dashboard is."""
         if dashboard:
             say(f"dashboard: {dashboard}")
 
+    def follow(self, standing: "Standing") -> None:
+        """Show nothing of it: the trials that end say enough."""
+
     def observe(self, rows: "Sequence[TrialRow]", running: int, total: int) -> None:
         """Show the trials that ended, newest last, and how many are running of how many."""
         self.close()
         row = rows[-1]
         came_to = f"{row.validation_accuracy:.2%}" if row.validation_accuracy else row.reason
-        say(f"trial {row.trial:>3} {row.state:<8} epochs {row.epochs:>3}  {came_to}")
+        told = f"trial {row.trial:>3} {row.state:<8} epochs {row.epochs:>3}  {came_to}"
+        say(told, trial=row.trial)
         counts = Counter(row.state for row in rows)
         best = max((row.validation_accuracy or 0.0 for row in rows), default=0.0)
         spent = time.monotonic() - self._started
@@ -94,7 +104,7 @@ class TrainingProgress:
         self._epochs = epochs
         self._printed = 0
         self._started: tuple[float, int] | None = None
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = _draws()
 
     def observe(self, step: int, total: int, history: "Sequence[EpochRecord]") -> None:
         """Show where training stands; epochs already printed are not printed again."""

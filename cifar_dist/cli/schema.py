@@ -1,4 +1,4 @@
-"""`schema`: the JSON Schema of a job or of a document."""
+"""`schema`: the JSON Schema of a job, of the chart's values or of a document."""
 
 import json as jsonlib
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="job, components or a document's name.",
+        help="job, components, values or a document's name.",
         autocompletion=completion.schemas,
     ),
 ]
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _schema(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
-    """Print the JSON Schema of a job, its components or a document.
+    """Print the JSON Schema of a job, its components, the chart's values or a document.
 
     A document is what a command prints with --json; `job` is what a YAML file of `train` holds.
     """
@@ -43,7 +43,11 @@ def _named(name: str) -> dict[str, Any]:
         from cifar_dist.learner import REGISTRIES
 
         return {path: registry.schema() for path, registry in REGISTRIES.items()}
+    if name == "values":
+        from cifar_dist.submission.schema import values_schema
+
+        return values_schema()
     if name in DOCUMENTS:
         return DOCUMENTS[name].model_json_schema()
-    valid = ["job", "components", *DOCUMENTS]
+    valid = ["job", "components", "values", *DOCUMENTS]
     raise ConfigError(f"schema {shown(name)} is not known; {nearest(name, valid)}")

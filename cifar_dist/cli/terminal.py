@@ -1,10 +1,17 @@
 """A terminal that follows a run or a sweep: lines and bars on stderr, Ctrl-C as a stop."""
 
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from threading import Event
+from typing import TYPE_CHECKING
 
 from cifar_dist.cli.interrupts import stop_on_interrupt
 from cifar_dist.cli.output import SweepProgress, TrainingProgress, say
+from cifar_dist.logs import about
+
+if TYPE_CHECKING:
+    from cifar_dist.config import Job
+    from cifar_dist.search import Space
 
 
 class Terminal:
@@ -18,10 +25,14 @@ class Terminal:
         """Take Ctrl-C as the wish to stop."""
         return stop_on_interrupt()
 
-    def run(self, epochs: int) -> AbstractContextManager[TrainingProgress]:
+    @contextmanager
+    def run(self, name: str, job: "Job") -> Iterator[TrainingProgress]:
         """Show a line for each epoch."""
-        return closing(TrainingProgress(epochs))
+        with about(name), closing(TrainingProgress(job.recipe.epochs)) as progress:
+            yield progress
 
-    def sweep(self) -> AbstractContextManager[SweepProgress]:
+    @contextmanager
+    def sweep(self, name: str, space: "Space") -> Iterator[SweepProgress]:
         """Show a line for each trial."""
-        return closing(SweepProgress())
+        with about(name), closing(SweepProgress()) as progress:
+            yield progress

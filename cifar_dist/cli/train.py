@@ -8,19 +8,20 @@ import typer
 from cifar_dist.cli import completion, options
 from cifar_dist.cli.commands import add
 from cifar_dist.cli.lr_find import DEFAULT_OUTPUT, find_lr
+from cifar_dist.cli.metered import following
 from cifar_dist.cli.output import emit
-from cifar_dist.cli.terminal import Terminal
 from cifar_dist.cli.tune import Concurrency, conclude
 from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
+    from cifar_dist.config import Job
     from cifar_dist.documents import TrainDocument
 
 JobFile = Annotated[
     str | None,
     typer.Argument(
         metavar="JOB",
-        help="A shipped recipe's name or a YAML file.",
+        help="A shipped recipe's name, a YAML file, or - for stdin.",
         autocompletion=completion.jobs,
     ),
 ]
@@ -84,6 +85,8 @@ def _train(
     resume: Resume = False,
     lr_find: LrFind = False,
     output: Output = None,
+    metrics_port: options.MetricsPort = None,
+    log_format: options.LogFormat = None,
     allow_insecure: options.AllowInsecure = False,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -102,9 +105,14 @@ def _train(
     if lr_find:
         find_lr(asked, output or DEFAULT_OUTPUT, json)
         return
+    _conclude(_trained(asked, metrics_port, fresh=fresh, resume=resume), json)
+
+
+def _trained(job: "Job", metrics_port: int | None, *, fresh: bool, resume: bool) -> "TrainDocument":
     from cifar_dist.api.run import run_job
 
-    _conclude(run_job(asked, Terminal(), again=fresh, resume=resume), json)
+    with following(metrics_port) as follower:
+        return run_job(job, follower, again=fresh, resume=resume)
 
 
 def _resume(
@@ -112,6 +120,8 @@ def _resume(
     store: options.Store = None,
     workers: options.Workers = None,
     concurrency: Concurrency = None,
+    metrics_port: options.MetricsPort = None,
+    log_format: options.LogFormat = None,
     allow_insecure: options.AllowInsecure = False,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -130,13 +140,17 @@ def _resume(
 
         given = {"placement.workers": workers, "placement.concurrency": concurrency}
         placement = {path: value for path, value in given.items() if value is not None}
-        conclude(continue_sweep(found, Terminal(), placement), json)
+        with following(metrics_port) as follower:
+            swept = continue_sweep(found, follower, placement)
+        conclude(swept, json)
         return
     if concurrency is not None:
         raise ConfigError(f"--concurrency={concurrency}: {name} is a run; only sweeps have trials")
     from cifar_dist.api.run import continue_run
 
-    _conclude(continue_run(found, Terminal(), workers), json)
+    with following(metrics_port) as follower:
+        document = continue_run(found, follower, workers)
+    _conclude(document, json)
 
 
 def _conclude(document: "TrainDocument", json: bool) -> None:

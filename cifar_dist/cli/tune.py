@@ -6,9 +6,9 @@ import typer
 
 from cifar_dist.cli import completion, options
 from cifar_dist.cli.commands import add
+from cifar_dist.cli.metered import following
 from cifar_dist.cli.output import emit
 from cifar_dist.cli.preview import preview, preview_table
-from cifar_dist.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from cifar_dist.documents import TuneDocument
@@ -18,7 +18,7 @@ SpaceName = Annotated[
     str,
     typer.Argument(
         metavar="SPACE",
-        help="A shipped space's name or a YAML file.",
+        help="A shipped space's name, a YAML file, or - for stdin.",
         autocompletion=completion.spaces,
     ),
 ]
@@ -96,6 +96,8 @@ def _tune(
     confirm: Confirm = None,
     seeds: Seeds = None,
     dry_run: DryRun = False,
+    metrics_port: options.MetricsPort = None,
+    log_format: options.LogFormat = None,
     allow_insecure: options.AllowInsecure = False,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -105,16 +107,29 @@ def _tune(
     Trial 0 is the base job itself, which the flags change. Trials run on a local Ray or on that of
     RAY_ADDRESS. Ctrl-C commits what there is, --resume goes on; --confirm tells luck apart.
     """
-    asked = _asked(space, options.overrides(command), trials, max_seconds)
+    asked = asked_space(space, options.overrides(command), trials, max_seconds)
     if dry_run:
         emit(preview(asked), preview_table, json)
         return
+    final = _final(final_epochs, refit)
+    again = {"fresh": fresh, "resume": resume, "extend": extend}
+    conclude(_searched(asked, final, again, (confirm, seeds), metrics_port), json)
+
+
+def _searched(
+    asked: "Space",
+    final: dict[str, Any],
+    again: dict[str, Any],
+    confirmation: tuple[int | None, int | None],
+    metrics_port: int | None,
+) -> "TuneDocument":
     from cifar_dist.api.confirm import check_confirmation, confirm_sweep
     from cifar_dist.api.sweep import Again, run_sweep
 
-    check_confirmation(confirm, seeds)
-    ended = run_sweep(asked, _final(final_epochs, refit), Terminal(), Again(fresh, resume, extend))
-    conclude(confirm_sweep(asked.job, ended, Terminal(), confirm, seeds), json)
+    check_confirmation(*confirmation)
+    with following(metrics_port) as follower:
+        ended = run_sweep(asked, final, follower, Again(**again))
+        return confirm_sweep(asked.job, ended, follower, *confirmation)
 
 
 def conclude(document: "TuneDocument", json: bool) -> None:
@@ -125,9 +140,10 @@ def conclude(document: "TuneDocument", json: bool) -> None:
     check_won(document)
 
 
-def _asked(
+def asked_space(
     name: str, overrides: dict[str, Any], trials: int | None, seconds: int | None
 ) -> "Space":
+    """Read a space as a command line changes it; it is named after its file. Raises ConfigError."""
     from cifar_dist.api.sweep import named
     from cifar_dist.search import Space, space_path
 

@@ -7,9 +7,11 @@ from typing import Any, Protocol
 from ray import tune
 
 from cifar_dist.cluster.failures import reason
+from cifar_dist.counts import COUNTS
 from cifar_dist.documents import TrialRow, TrialState, best_epoch
 from cifar_dist.errors import CifarDistError, StoreError
 from cifar_dist.runs import Ledger
+from cifar_dist.standing import Standing
 from cifar_dist.tally import Tally
 
 
@@ -18,6 +20,9 @@ class SweepProgress(Protocol):
 
     def located(self, dashboard: str | None) -> None:
         """Show where the cluster's dashboard is."""
+
+    def follow(self, standing: Standing) -> None:
+        """Read whenever it likes where the sweep stands."""
 
     def observe(self, rows: Sequence[TrialRow], running: int, total: int) -> None:
         """Show the trials that ended, newest last, and how many are running of how many.
@@ -34,7 +39,8 @@ class Book(tune.Callback):
     ) -> None:
         self.total, self._rungs = total, rungs
         self._ledger, self.progress = ledger, progress
-        self.tally = Tally(ledger.replay())
+        self.standing = Standing(total, rungs)
+        self.tally = Tally(self.standing.replayed(ledger.replay()))
         self.waiting = deque(self.tally.unfinished)
         """Trials that an earlier attempt left unfinished and this one did not take up yet."""
         self.interrupted = False
@@ -97,6 +103,8 @@ class Book(tune.Callback):
     ) -> None:
         """Note one epoch, or all up to where a trial goes on whose worker or driver was lost."""
         number = trial.config["number"]
+        COUNTS.hear(result.get("counts"))
+        self.standing.started(number, result["start_seconds"])
         for record in result["records"]:
             epoch = record["epoch"]
             if self.tally.is_new(number, record):
@@ -112,6 +120,7 @@ class Book(tune.Callback):
         """Note that a trial's worker was lost; it starts again, from its newest checkpoint."""
         self._running.discard(trial.config["number"])
         self._recovered.add(trial.config["number"])
+        self.standing.lost(trial.config["number"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note how a trial ended."""
@@ -178,6 +187,7 @@ class Book(tune.Callback):
             self.error = error
             raise
         self.tally.add(event)
+        self.standing.add(event)
 
 
 def _pruned(accuracy: float | None, epoch: int) -> str:

@@ -21,11 +21,8 @@ from cifar_dist.cluster.door import is_open, refuse_carried_secrets, refuse_open
 from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError, DeviceError, RunError
 from cifar_dist.hazards import refuse_hazards
-from cifar_dist.machine import owned_cpus
+from cifar_dist.machine import CLUSTER_LIMITS, owned_cpus
 from cifar_dist.problems import shown
-
-LIMITS = "CIFAR_DIST_CLUSTER_LIMITS"
-"""Machines that an autoscaler may bring: a JSON list of CPUs, GPUs and how many of these."""
 
 _ANSWER_SECONDS = 5.0
 _START_SECONDS = 60.0
@@ -111,14 +108,14 @@ def limits() -> tuple[tuple[float, float], ...]:
 
     Ray itself does not know how far its autoscaler on Kubernetes may go. Raises ConfigError.
     """
-    if not (text := os.environ.get(LIMITS)):
+    if not (text := os.environ.get(CLUSTER_LIMITS)):
         return ()
     try:
         groups = [(float(cpus), float(gpus), int(count)) for cpus, gpus, count in json.loads(text)]
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"{LIMITS}={shown(text)}: must be a JSON list of [CPUs, GPUs, machines], such as "
-            "[[8, 1, 4]]; correct it, or unset it where nothing scales"
+            f"{CLUSTER_LIMITS}={shown(text)}: must be a JSON list of [CPUs, GPUs, machines], "
+            "such as [[8, 1, 4]]; correct it, or unset it where nothing scales"
         ) from error
     return tuple((cpus, gpus) for cpus, gpus, count in groups for _ in range(count))
 

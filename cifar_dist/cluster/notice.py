@@ -1,11 +1,17 @@
 """When this machine is taken away, as Ray knows it: a spot machine's notice, a node's drain."""
 
+import logging
 import time
+from functools import cache
 from threading import Thread
 
 import ray
 import ray.train
 from ray.exceptions import RayActorError
+
+from cifar_dist.counts import COUNTS
+
+log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 5.0  # as often as Ray Train itself looks
 _UNKNOWN_SECONDS = 30.0  # where no deadline is told: the shortest notice that a cloud gives
@@ -19,7 +25,10 @@ def group_seconds_left() -> float | None:
     """
     try:
         info = ray.train.get_preemption_info()
-        return None if info is None else _left(info.deadline_ms)
+        if info is None:
+            return None
+        _count()
+        return _left(info.deadline_ms)
     except (AttributeError, TypeError, RayActorError):
         return None
 
@@ -46,7 +55,15 @@ class NodeNotice:
             draining = _draining()
             if node in draining:
                 self._deadline_ms, self._is_draining = draining[node], True
+                _count()
             time.sleep(_POLL_SECONDS)
+
+
+@cache
+def _count() -> None:
+    """Count this process's first notice; the driver hears of it with the warning."""
+    COUNTS.add("preemptions")
+    log.warning("this machine is to be taken away; committing what there is")
 
 
 def _draining() -> dict[str, int]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cifar_dist.cluster.channel import Channel
+from cifar_dist.counts import COUNTS
 from cifar_dist.logs import ROOT, protect
 from cifar_dist.redaction import clean, redacted
 
@@ -25,6 +26,8 @@ class Relay(logging.Handler):
         super().__init__(logging.WARNING)
         self.speaker = speaker
         """Who warns, in the words of the driver's log."""
+        self.trial: int | None = None
+        """Which trial of a sweep it trains."""
         self._channel, self._source = channel, uuid.uuid4().hex
         self._newest: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._count = 0
@@ -35,7 +38,10 @@ class Relay(logging.Handler):
             return
         self._count += 1
         text = f"{self.speaker}: {record.getMessage()}"[:_LENGTH]
-        self._newest.append({"number": self._count, "level": record.levelno, "text": text})
+        told = {"number": self._count, "level": record.levelno, "text": text, "trial": self.trial}
+        if self._newest:
+            self._newest[-1].pop("counts", None)  # sums: the newest say all
+        self._newest.append({**told, "counts": COUNTS.told()})
         self._channel.warn(self._source, list(self._newest))
 
     def open(self) -> None:
@@ -88,4 +94,7 @@ class Listener:
             for warning in warnings:
                 if warning["number"] > self._heard.get(source, 0):
                     self._heard[source] = warning["number"]
-                    log.log(warning["level"], "%s", warning["text"])
+                    COUNTS.hear(warning.get("counts"))
+                    log.log(
+                        warning["level"], "%s", warning["text"], extra={"trial": warning["trial"]}
+                    )

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from threading import Event
 from typing import Any, Protocol
 
@@ -14,10 +15,12 @@ from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import Cluster, connected, require
 from cifar_dist.cluster.driver import followed, ray_folder
 from cifar_dist.cluster.failures import deliberate, is_bug
+from cifar_dist.cluster.meters import count_steps
 from cifar_dist.cluster.notice import group_seconds_left
 from cifar_dist.cluster.relay import relayed
 from cifar_dist.cluster.watch import Watch
 from cifar_dist.config import Job, Placement, parse_job, patched
+from cifar_dist.counts import COUNTS
 from cifar_dist.documents import EpochRecord
 from cifar_dist.runs import Run
 from cifar_dist.session import Result, train_session
@@ -59,10 +62,12 @@ def train(job: Job, run: Run, progress: Progress, stop: Event) -> Result:
             }
             try:
                 fit = trainer(_work, config, job.placement, scratch).fit
-                fitted = followed(fit, poll, Watch(channel, job.placement))
+                with _reserved(job.placement):
+                    fitted = followed(fit, poll, Watch(channel, job.placement))
             finally:
                 channel.close()
-    return Result.model_validate(fitted.return_value)
+    COUNTS.hear(fitted.return_value["counts"])
+    return Result.model_validate(fitted.return_value["result"])
 
 
 def placed(job: Job, cluster: Cluster) -> Job:
@@ -114,6 +119,12 @@ def trainer(work: Work, config: dict[str, Any], placement: Placement, scratch: s
     )
 
 
+def _reserved(placement: Placement) -> AbstractContextManager[None]:
+    workers = placement.workers or 1
+    cpus, gpus = placement.cpus_per_worker or 0.0, placement.gpus_per_worker or 0.0
+    return COUNTS.reserved(workers, workers * cpus, workers * gpus)
+
+
 def _settle_hangs(timeout_seconds: int) -> None:
     """Set when a worker counts as hung, wherever the others happen to wait for it.
 
@@ -138,6 +149,7 @@ class _NoRetry(UserCallback):
 
 def _show(channel: Channel, progress: Progress) -> None:
     if seen := channel.progress():
+        COUNTS.hear(seen["counts"])
         history = [EpochRecord.model_validate(record) for record in seen["history"]]
         progress.observe(seen["step"], seen["total"], history)
 
@@ -152,7 +164,9 @@ class _Reporter:
 
     def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
         records = [record.model_dump(mode="json") for record in history]
-        self._channel.publish({"step": step, "total": total, "history": records})
+        counts = COUNTS.told()
+        told = {"step": step, "total": total, "history": records, "counts": counts}
+        self._channel.publish(told)
 
 
 def this_world() -> World:
@@ -165,5 +179,6 @@ def _work(config: dict[str, Any]) -> dict[str, Any]:
     job, channel, world = parse_job(config["job"]), Channel(config["channel"]), this_world()
     with relayed(channel, f"worker {world.rank}"):
         run = Run(open_store(job.store, job.s3), config["prefix"])
+        count_steps(run.prefix.rpartition("/")[2])
         result = train_session(job, run, world, _Reporter(channel))
-    return result.model_dump(mode="json")
+    return {"result": result.model_dump(mode="json"), "counts": COUNTS.told()}

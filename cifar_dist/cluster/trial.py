@@ -10,9 +10,11 @@ from ray import tune
 
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.failures import deliberate, reason
+from cifar_dist.cluster.meters import count_steps
 from cifar_dist.cluster.notice import NodeNotice
 from cifar_dist.cluster.relay import Relay, without_secrets
 from cifar_dist.config import Job, parse_job, patched
+from cifar_dist.counts import COUNTS, Told
 from cifar_dist.data import Dataset
 from cifar_dist.device import device_for
 from cifar_dist.documents import EpochRecord
@@ -51,6 +53,7 @@ class Trial(tune.Trainable):
         self._notice: NodeNotice | None = None
         self._relay = Relay(self._channel, "")
         self._relay.open()
+        count_steps(self._sweep.name)
         self._dataset: Dataset | None = None
         # Its slot was free when it was asked for, however long this process took to start.
         self._free_since = time.monotonic() - max(0.0, time.time() - config["asked_at"])
@@ -86,7 +89,7 @@ class Trial(tune.Trainable):
         self._session: Session | None = None
         self._events: Iterator[Tick | EpochRecord] = iter(())
         self._config, self._told = config, 0
-        self._relay.speaker = f"trial {config['number']}"
+        self._relay.speaker, self._relay.trial = f"trial {config['number']}", config["number"]
         self._start_seconds: float | None = None
 
     def _epoch(self) -> dict[str, Any]:
@@ -143,7 +146,11 @@ class Trial(tune.Trainable):
             "validation_accuracy": (history[-1].validation_accuracy or WORST) if scored else WORST,
             "start_seconds": self._start_seconds,
             "records": [record.model_dump(mode="json") for record in untold],
+            "counts": self._counts(),
         }
+
+    def _counts(self) -> Told | None:
+        return COUNTS.told()
 
 
 def open_trial(

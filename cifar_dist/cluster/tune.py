@@ -78,6 +78,8 @@ def sweep_trials(space: Space, sweep: Sweep, progress: SweepProgress, stop: Even
     rungs = _rungs(space.asha, _longest(space))
     book = Book(goal.trials or space.count, rungs, ledger, progress)
     spent = book.tally.wall_seconds - goal.spent_seconds
+    book.standing.live(started, space.budget.seconds, goal.spent_seconds)
+    progress.follow(book.standing)
     if book.ended < book.total:
         stopper = _Stop(book, stop, space.budget.seconds, started - spent)
         spec = {"sweep": sweep.prefix, "rungs": rungs}

@@ -9,7 +9,13 @@ from cifar_dist.config.parse import (
     parse_job,
     patched,
 )
-from cifar_dist.config.shipped import recipe_path, shipped_recipes, shipped_spaces, space_path
+from cifar_dist.config.shipped import (
+    recipe_path,
+    shipped_chart,
+    shipped_recipes,
+    shipped_spaces,
+    space_path,
+)
 from cifar_dist.config.text import YamlFile, dump_yaml, load_file, load_yaml, parse_yaml
 
 __all__ = [
@@ -31,6 +37,7 @@ __all__ = [
     "parse_yaml",
     "patched",
     "recipe_path",
+    "shipped_chart",
     "shipped_recipes",
     "shipped_spaces",
     "space_path",

@@ -128,6 +128,10 @@ class Placement(_Closed):
     """Trials of a sweep at once; null: as many as the cluster has room for."""
     collective_timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
     """A worker that waits longer than this for the others counts as hung."""
+    cpu_hour_price: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    """What an hour of a reserved CPU costs, in any currency; null leaves it out of the cost."""
+    gpu_hour_price: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    """What an hour of a reserved GPU costs, in the same currency."""
     deterministic: bool = False
     """Only GPU kernels with a fixed order of sums: same GPUs and software, same bits."""
 

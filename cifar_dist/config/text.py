@@ -1,6 +1,7 @@
 """YAML that means what it says: closed, small, without tags, aliases or duplicate keys."""
 
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import yaml
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import shown
 
+STDIN = Path("/dev/stdin")
+"""Stands for what this process is given on its standard input, be it a pipe."""
 _MAX_BYTES = 256 * 1024
 _MAX_DEPTH = 40
 _MAX_PATH = 200  # characters; what lies under longer ones has the line of what holds it
@@ -50,13 +53,10 @@ def load_yaml(path: Path) -> Any:
 def load_file(path: Path) -> YamlFile:
     """Read one YAML document with its lines. Raises ConfigError naming file and line."""
     name = str(path) if str(path).isprintable() else shown(str(path))
+    if path == STDIN:
+        name = "stdin"
     try:
-        if not path.is_file():
-            what = "is not a regular file" if path.exists() else "does not exist"
-            raise ConfigError(f"{name}: {what}; give the path of a YAML file")
-        if path.stat().st_size > _MAX_BYTES:
-            raise ConfigError(f"{name}: larger than {_MAX_BYTES} bytes; a job file is small")
-        text = path.read_bytes().decode("utf-8")
+        text = (_given() if path == STDIN else _content(path, name)).decode("utf-8")
     except OSError as error:
         raise ConfigError(
             f"{name}: cannot be read ({error.strerror}); give the path of a YAML file"
@@ -66,6 +66,24 @@ def load_file(path: Path) -> YamlFile:
     except ValueError as error:
         raise ConfigError(f"{name}: is not a path; give that of a YAML file") from error
     return _read(text, name)
+
+
+def _given() -> bytes:
+    if sys.stdin is None:
+        raise OSError(0, "it is closed")
+    data = sys.stdin.buffer.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise ConfigError(f"stdin: larger than {_MAX_BYTES} bytes; a job file is small")
+    return data
+
+
+def _content(path: Path, name: str) -> bytes:
+    if not path.is_file():
+        what = "is not a regular file" if path.exists() else "does not exist"
+        raise ConfigError(f"{name}: {what}; give the path of a YAML file")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ConfigError(f"{name}: larger than {_MAX_BYTES} bytes; a job file is small")
+    return path.read_bytes()
 
 
 def parse_yaml(text: str, where: str) -> Any:

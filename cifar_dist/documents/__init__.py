@@ -64,6 +64,14 @@ from cifar_dist.documents.results import (
     best_epoch,
     value_at,
 )
+from cifar_dist.documents.submission import SubmissionDocument
+from cifar_dist.documents.submitted import (
+    PlatformDocument,
+    SubmissionLogDocument,
+    SubmissionRow,
+    SubmissionsDocument,
+    SubmittedState,
+)
 from cifar_dist.documents.sweeps import (
     Confirmation,
     ConfirmedGap,
@@ -89,6 +97,10 @@ DOCUMENTS: dict[str, type[Document]] = {
     "explain": ExplainDocument,
     "index": IndexDocument,
     "doctor": DoctorDocument,
+    "submission": SubmissionDocument,
+    "submissions": SubmissionsDocument,
+    "submission-log": SubmissionLogDocument,
+    "platform": PlatformDocument,
 }
 
 __all__ = [
@@ -135,6 +147,7 @@ __all__ = [
     "Overfitting",
     "PairedTest",
     "PinsDocument",
+    "PlatformDocument",
     "PredictDocument",
     "PreviewDocument",
     "ProposedTrial",
@@ -148,6 +161,11 @@ __all__ = [
     "Split",
     "SplitStatistics",
     "StorageCost",
+    "SubmissionDocument",
+    "SubmissionLogDocument",
+    "SubmissionRow",
+    "SubmissionsDocument",
+    "SubmittedState",
     "SweepCost",
     "TrainDocument",
     "TrialRow",

@@ -4,12 +4,14 @@ import logging
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, Protocol
 
+from cifar_dist.counts import COUNTS
 from cifar_dist.daemon import begun
 from cifar_dist.documents import StorageCost
 from cifar_dist.errors import DamagedError, RefusedError, StoreError
@@ -38,6 +40,8 @@ class _Waiting(NamedTuple):
     epoch: int
     metrics: dict[str, float]
     best: bool
+    handed: float
+    """When, by the monotonic clock."""
 
 
 class BackgroundCommitter:
@@ -56,6 +60,7 @@ class BackgroundCommitter:
         self._notes: list[tuple[str, Callable[[], bytes]]] = []
         self._work: Future[None] | None = None
         self._busy = False
+        self._sending: _Waiting | None = None
         self.last: Manifest | None = None
         self.restored: Manifest | None = None
         """What training goes on from, which stays until there are enough of our own."""
@@ -81,12 +86,13 @@ class BackgroundCommitter:
         """Hand over a snapshot; `best` also pins it as the best so far."""
         if self._work is not None and self._work.done():
             self._work.result()
-        new = _Waiting(snapshot, step, epoch, metrics, best)
+        new = _Waiting(snapshot, step, epoch, metrics, best, time.monotonic())
         with self._lock:
             # A newer best makes any older one pointless; any newer one makes an ordinary one so.
             kept = [old for old in self._waiting if old.best and not best]
             self.superseded += len(self._waiting) - len(kept)
             self._waiting = [*kept, new]
+            self._tell_uploads()
             if not self._busy:
                 self._busy = True
                 self._work = begun(self._commit_all)
@@ -112,17 +118,36 @@ class BackgroundCommitter:
                 if not self._waiting:
                     self._busy = False
                     return
-                item = self._waiting.pop(0)
+                item = self._sending = self._waiting.pop(0)
                 notes, self._notes = self._notes, []
             for key, content in notes:
                 self._store_note(key, content)
-            self.last = self._sent(item)
+            self.last = self._counted(item)
             self.committed += 1
-            self.sent_bytes += sum(content.bytes for content in self.last.files.values())
             if item.best:
                 self._attempt.check_fence()  # a newer attempt may know another best
                 self._run.pin(BEST, self.last)
             self._prune()
+
+    def _counted(self, item: _Waiting) -> Manifest:
+        started = time.monotonic()
+        try:
+            manifest = self._sent(item)
+        except StoreError:
+            COUNTS.add("commit_failures")
+            raise
+        finally:
+            with self._lock:
+                self._sending = None
+                self._tell_uploads()
+        size_bytes = sum(content.bytes for content in manifest.files.values())
+        self.sent_bytes += size_bytes
+        COUNTS.commit(time.monotonic() - started, size_bytes)
+        return manifest
+
+    def _tell_uploads(self) -> None:
+        pending = [*self._waiting, *([self._sending] if self._sending else ())]
+        COUNTS.upload(self, [item.handed for item in pending])
 
     def _sent(self, item: _Waiting) -> Manifest:
         with reported(TEMPORARY):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from cifar_dist.counts import COUNTS
 from cifar_dist.errors import StoreError
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Patience:
                 f"{self._place} failed for {silence:.0f} seconds ({fault}); check that the storage "
                 f"runs and can be reached, or allow more with {DEADLINE_VARIABLE}"
             ) from fault
+        COUNTS.add("storage_retries")
         until = now + min(random.uniform(0, self._longest), self._seconds - silence)
         self._longest = min(2 * self._longest, _PAUSES_SECONDS[1])
         while now < until:

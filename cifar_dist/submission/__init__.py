@@ -1,0 +1,1 @@
+"""Runs on a Kubernetes cluster: the chart's values, rendered, checked, created and followed."""

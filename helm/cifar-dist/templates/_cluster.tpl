@@ -1,0 +1,92 @@
+{{/* The spec of a RayCluster: (dict "root" $ "run" name "plain" job.env). Only fields that KubeRay
+     1.6.1 knows, too. */}}
+{{- define "cifar-dist.cluster" -}}
+{{- $root := .root -}}
+{{- $autoscales := include "cifar-dist.autoscales" $root -}}
+rayVersion: {{ $root.Values.ray.version | quote }}
+{{- if eq $root.Values.ray.auth.mode "token" }}
+authOptions:
+  mode: token
+  {{- with $root.Values.ray.auth.existingSecret }}
+  secretName: {{ . }}
+  {{- end }}
+{{- end }}
+{{- if $autoscales }}
+enableInTreeAutoscaling: true
+autoscalerOptions:
+  {{- include "cifar-dist.autoscaler" $root | nindent 2 }}
+{{- end }}
+headGroupSpec:
+  serviceType: ClusterIP
+  rayStartParams:
+    num-cpus: {{ $root.Values.head.numCpus | quote }}
+    object-store-memory: {{ include "cifar-dist.objectStoreBytes" $root.Values.head.shm | quote }}
+  template:
+    {{- include "cifar-dist.headPod" . | nindent 4 }}
+workerGroupSpecs:
+  {{- range $name, $group := include "cifar-dist.groups" $root | fromYaml }}
+  {{- $scales := and $autoscales (kindIs "invalid" $group.replicas) (lt (int $group.minReplicas) (int $group.maxReplicas)) }}
+  - groupName: {{ $name }}
+    {{- /* Left to the autoscaler, or each apply would set it back. */}}
+    {{- if not $scales }}
+    replicas: {{ (kindIs "invalid" $group.replicas | ternary $group.maxReplicas $group.replicas) | int64 }}
+    {{- end }}
+    minReplicas: {{ $group.minReplicas | int64 }}
+    maxReplicas: {{ $group.maxReplicas | int64 }}
+    {{- if and $scales (not (kindIs "invalid" $group.idleTimeoutSeconds)) }}
+    idleTimeoutSeconds: {{ $group.idleTimeoutSeconds | int64 }}
+    {{- end }}
+    {{- with $group.rayResources }}
+    resources:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with $group.labels }}
+    labels:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    rayStartParams:
+      object-store-memory: {{ include "cifar-dist.objectStoreBytes" $group.shm | quote }}
+    template:
+      {{- include "cifar-dist.workerPod" (dict "root" $root "run" $.run "name" $name "group" $group) | nindent 6 }}
+  {{- else }}
+  []
+  {{- end }}
+{{- end -}}
+
+{{/* The autoscaler's container: KubeRay gives it no security context and no folder to write to. */}}
+{{- define "cifar-dist.autoscaler" -}}
+version: v2
+upscalingMode: {{ .Values.autoscaling.upscalingMode }}
+idleTimeoutSeconds: {{ .Values.autoscaling.idleTimeoutSeconds | int64 }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+resources:
+  {{- toYaml .Values.autoscaling.resources | nindent 2 }}
+securityContext:
+  {{- toYaml .Values.security.containerSecurityContext | nindent 2 }}
+env:
+  - {name: HOME, value: /tmp/home}
+  - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+{{- end -}}
+
+{{/* The spec of a RayJob: (dict "root" $ "run" name). */}}
+{{- define "cifar-dist.job" -}}
+{{- $job := .root.Values.job -}}
+entrypoint: {{ $job.entrypoint | quote }}
+submissionMode: {{ $job.submissionMode }}
+backoffLimit: {{ $job.backoffLimit | int64 }}
+activeDeadlineSeconds: {{ $job.activeDeadlineSeconds | int64 }}
+preRunningDeadlineSeconds: {{ $job.preRunningDeadlineSeconds | int64 }}
+shutdownAfterJobFinishes: true
+ttlSecondsAfterFinished: {{ $job.ttlSeconds | int64 }}
+{{- if $job.suspend }}
+suspend: true
+{{- end }}
+{{- with $job.metadata }}
+metadata:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+rayClusterSpec:
+  {{- include "cifar-dist.cluster" (dict "root" .root "run" .run "plain" $job.env) | nindent 2 }}
+{{- end -}}

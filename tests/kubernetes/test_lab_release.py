@@ -1,0 +1,46 @@
+"""The release on a real API server: installed, upgraded, taken back and removed without a trace."""
+
+from tests.kubernetes.cluster import NAMESPACE, RELEASE, attempt, helm, install, kubectl, told
+
+_KINDS = (
+    "pods,services,deployments,configmaps,secrets,serviceaccounts,roles,rolebindings,"
+    "networkpolicies,jobs,daemonsets,rayclusters,rayjobs,persistentvolumeclaims,"
+    "poddisruptionbudgets,podmonitors,prometheusrules"
+)
+
+
+def _things() -> set[str]:
+    return set(kubectl("-n", NAMESPACE, "get", _KINDS, "-o", "name").split())
+
+
+def test_the_platform_comes_up_in_a_restricted_namespace_and_leaves_nothing(
+    namespace: str,
+) -> None:
+    before = _things()
+    install()
+    try:
+        assert "store" in kubectl("-n", namespace, "get", "deployments", "-o", "name")
+        install("--set", "autoscaling.idleTimeoutSeconds=90")
+        helm("rollback", RELEASE, "1", "--namespace", namespace, "--wait")
+        history = helm("history", RELEASE, "--namespace", namespace)
+        assert "Rollback to 1" in history
+    finally:
+        helm("uninstall", RELEASE, "--namespace", namespace, "--wait")
+    assert _things() - before == set()
+
+
+def test_a_release_that_is_installed_twice_changes_nothing(platform: str) -> None:
+    def versions() -> dict[str, str]:
+        listed = told("-n", NAMESPACE, "get", "configmaps,roles,networkpolicies,serviceaccounts")
+        return {
+            item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in listed["items"]
+        }
+
+    before = versions()
+    install()
+    assert versions() == before
+
+
+def test_the_release_passes_its_own_tests(platform: str) -> None:
+    ended = attempt("helm", "test", platform, "--namespace", NAMESPACE, "--timeout", "5m", "--logs")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
