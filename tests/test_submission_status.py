@@ -4,7 +4,7 @@ import pytest
 
 from cifar_dist.errors import ConfigError
 from cifar_dist.submission.door import ForbiddenError, NotFoundError, UnreachableError
-from cifar_dist.submission.logs import followed, last_lines
+from cifar_dist.submission.logs import followed, last_lines, spoken
 from cifar_dist.submission.observed import age_seconds
 from cifar_dist.submission.snapshot import Snapshot
 from cifar_dist.submission.status import row, rows, status
@@ -171,6 +171,28 @@ def test_a_followed_log_has_each_line_once_and_goes_on_in_a_new_head() -> None:
     lines = list(followed(door, NAME, 10, told.append, no_sleep))
     assert lines == ["a", "b", "c", "d", "end"]
     assert told == ["the log goes on in a new head"]
+
+
+def test_a_log_begins_with_the_driver_and_not_with_rays_own_start() -> None:
+    early = Moment(job("Initializing"), [HEAD], log="2026-11-22T01:00:00Z ray")
+    later = Moment(running(), [HEAD], log="2026-11-22T01:01:01Z driver")
+    door = Played(early, later, STOPPED)
+    assert list(followed(door, NAME, 10, print, no_sleep)) == ["driver"]
+    assert any("--since-time=2026-11-22T01:01:00Z --tail=10" in asked for asked in door.asked)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('{"level": "INFO", "message": "trial 3 pruned", "run": "a-1"}', "trial 3 pruned"),
+        ('{"level": "WARNING", "message": "waiting"}', "WARNING waiting"),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+        ('{"message": 7}', '{"message": 7}'),
+        ("7", "7"),
+    ],
+)
+def test_a_json_record_is_told_as_its_message(said: str, words: str) -> None:
+    assert spoken(said) == words
 
 
 def test_a_log_that_cannot_be_read_now_is_tried_again() -> None:

@@ -220,7 +220,7 @@ def _followed(document: "SubmissionDocument", door: "Kubectl") -> "SubmissionDoc
     from concurrent.futures import wait
 
     from cifar_dist.daemon import begun
-    from cifar_dist.submission.logs import followed
+    from cifar_dist.submission.logs import followed, spoken
     from cifar_dist.submission.watch import follow
 
     name = document.name
@@ -228,7 +228,7 @@ def _followed(document: "SubmissionDocument", door: "Kubectl") -> "SubmissionDoc
 
     def repeat() -> None:
         for each in followed(door, name, 1000, say):
-            say(each)
+            say(spoken(each))
 
     log = begun(repeat)
     try:

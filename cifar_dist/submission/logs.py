@@ -1,5 +1,6 @@
 """The log of a submitted job: what its head's container prints, from one head to the next."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -9,7 +10,7 @@ from cifar_dist.problems import printable
 from cifar_dist.redaction import redacted
 from cifar_dist.submission.door import Door, NotFoundError, UnreachableError
 from cifar_dist.submission.jobs_api import JobsApi
-from cifar_dist.submission.observed import name_of, outcome, uid_of
+from cifar_dist.submission.observed import name_of, outcome, text, uid_of
 from cifar_dist.submission.snapshot import Snapshot, look
 
 _CONTAINER = "ray-head"
@@ -36,21 +37,34 @@ def last_lines(door: Door, name: str, count: int) -> list[str]:
 def followed(
     door: Door, name: str, count: int, tell: Tell, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[str]:
-    """Give the lines as they come until the job ends; a new head's follow those of a lost one.
+    """Give the driver's lines as they come until the job ends, a new head's after a lost one's.
 
     The container outlives the driver, so its log is read again and again: a stream would not end.
     """
     head, last = "", ""
     for seen in _looks(door, name, sleep):
-        if seen.head is None:
-            continue
+        started = text(seen.job, "status", "rayJobInfo", "startTime")
+        if seen.head is None or not (started or outcome(seen.job)):
+            continue  # all that its log has is how Ray starts
         if uid_of(seen.head) != head:
             if head:
                 tell("the log goes on in a new head")
             head, last = uid_of(seen.head), ""
-        for stamp, said in _since(door, name_of(seen.head), count, last):
+        begin = [f"--since-time={since}"] if (since := last or started) else []
+        begin += [] if last else [f"--tail={count}"]
+        for stamp, said in _since(door, name_of(seen.head), begin, last):
             last = stamp
             yield _clean(said)
+
+
+def spoken(said: str) -> str:
+    """Give what a line says to people: the message alone of one that is a JSON log record."""
+    with suppress(ValueError):
+        record = json.loads(said)
+        if isinstance(record, dict) and isinstance(record.get("message"), str):
+            level = record.get("level")
+            return record["message"] if level == "INFO" else f"{level} {record['message']}"
+    return said
 
 
 def _looks(door: Door, name: str, sleep: Callable[[float], None]) -> Iterator[Snapshot]:
@@ -68,11 +82,10 @@ def _looks(door: Door, name: str, sleep: Callable[[float], None]) -> Iterator[Sn
             return
 
 
-def _since(door: Door, head: str, count: int, last: str) -> Iterator[tuple[str, str]]:
+def _since(door: Door, head: str, begin: list[str], last: str) -> Iterator[tuple[str, str]]:
     """Give time and words of each line after `last`; none where there is no log to read now."""
-    begin = f"--since-time={last}" if last else f"--tail={count}"
     try:
-        said = door.text("logs", head, "-c", _CONTAINER, "--timestamps", _MOST, begin)
+        said = door.text("logs", head, "-c", _CONTAINER, "--timestamps", _MOST, *begin)
     except (RunError, ConfigError):  # the pod is gone, its container not begun, no answer
         return
     for each in said.splitlines():

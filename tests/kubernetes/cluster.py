@@ -84,10 +84,10 @@ def secret(name: str, values: dict[str, str]) -> None:
     kubectl("apply", "-f", "-", given=text)
 
 
-def install(*more: str) -> str:
-    """Bring the platform to a state: installed, or upgraded."""
+def install(*more: str, release: str = RELEASE) -> str:
+    """Bring a platform to a state: installed, or upgraded."""
     return helm(
-        "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE,
+        "upgrade", "--install", release, str(CHART), "--namespace", NAMESPACE,
         "--values", str(VALUES), "--wait", "--timeout", "5m", *more,
     )  # fmt: skip
 
