@@ -78,7 +78,8 @@ def plan(asked: Asked, values: Values, line: str, number: int = 1) -> Plan:
     if asked.kind == "train":
         groups[name]["spread"] = True
     store, data = where["store"], where["recipe.data"]
-    laid = {"store": {"uri": store}, "data": {"uri": data}, "job": job, "workerGroups": groups}
+    published = data if data.startswith("s3://") else ""  # synthetic images lie nowhere
+    laid = {"store": {"uri": store}, "data": {"uri": published}, "job": job, "workerGroups": groups}
     return Plan(laid, run, pods, name, store, data)
 
 

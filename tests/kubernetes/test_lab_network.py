@@ -22,7 +22,6 @@ _ALLOWED: dict[tuple[str, str], tuple[int, ...]] = {
     ("bootstrap", "store"): (7070,),
     ("test", "store"): (7070,),
     ("test", "head"): (8265,),
-    ("bootstrap", "head"): (8265,),
     ("operator", "head"): (8265,),
     ("prometheus", "head"): _METRICS,
     ("prometheus", "worker"): _METRICS,

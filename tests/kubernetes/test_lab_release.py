@@ -39,5 +39,5 @@ def test_a_release_that_is_installed_twice_changes_nothing(platform: str) -> Non
 
 
 def test_the_release_passes_its_own_tests(platform: str) -> None:
-    ended = attempt("helm", "test", platform, "--namespace", NAMESPACE, "--timeout", "5m", "--logs")
+    ended = attempt("helm", "test", platform, "--namespace", NAMESPACE, "--timeout", "5m")
     assert ended.returncode == 0, ended.stdout + ended.stderr
