@@ -58,7 +58,7 @@ deploy: setup ## Install the platform on a Kubernetes cluster and test it (VALUE
 dashboard: setup ## Open a cluster's Ray dashboard here until Ctrl-C (ON=k8s)
 	$(if $(K8S),$(BIN)/cifar-dist platform dashboard $(PLACE))
 
-fetch: setup ## Fetch the best checkpoint of the newest job that succeeded (ON=k8s)
+fetch: setup ## Fetch what the newest job that succeeded made (ON=k8s)
 	$(if $(K8S),$(BIN)/cifar-dist platform fetch $(PLACE))
 
 image: ## Build the image with docker (IMAGE=cifar-dist:dev)

@@ -4,7 +4,7 @@ import time
 import uuid
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -17,13 +17,15 @@ BOUNDS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 _BUCKETS = tuple(f"commits_{index}" for index in range(len(BOUNDS_SECONDS) + 1))
 NAMES = (
     "commit_seconds", "commit_bytes", "commit_failures", "storage_retries", "restarts",
-    "preemptions", "diverged", *_BUCKETS,
+    "diverged", *_BUCKETS,
 )  # fmt: skip
 _SOURCES = 16_384  # other processes whose last word is kept: more than ever work at once
 _PRESENT_SECONDS = 300.0  # after which a silent process has no uploads any more
 
 Told = list[Any]
-"""Who tells, its numbers in the order of NAMES, its newest commit, its uploads and their age."""
+"""Who tells, its numbers in the order of NAMES, its newest commit, its uploads and their age, and
+the machines that it knows to be taken away."""
+_TOLD = 6  # parts
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Totals:
     """What this process did, and those that it heard of."""
 
     amounts: dict[str, float]
+    """Those of NAMES, and `preemptions`: machines that were taken away."""
     last_commit: float | None
     """Unix time."""
     uploads: int
@@ -51,7 +54,7 @@ class _Heard:
     amounts: tuple[float, ...]
     uploads: int
     lag_seconds: float
-    at: float = field(default_factory=time.monotonic)
+    at: float = field(default_factory=time.monotonic, compare=False)
 
 
 class Counts:
@@ -68,6 +71,7 @@ class Counts:
         self._heard: OrderedDict[str, _Heard] = OrderedDict()
         self._uploads: WeakKeyDictionary[object, tuple[float, ...]] = WeakKeyDictionary()
         self._last_commit: float | None = None
+        self._preempted: dict[str, None] = {}  # in the order heard of
         self._reserved, self._since = (0.0, 0.0), time.monotonic()
         self._spent = (0.0, 0.0)
         self.workers = 0
@@ -97,6 +101,11 @@ class Counts:
         with self._lock:
             self._uploads[owner] = tuple(handed)
 
+    def preempted(self, nodes: Iterable[str]) -> None:
+        """Note the ids of machines that are taken away; whoever notes one again changes nothing."""
+        with self._lock:
+            self._preempted.update(dict.fromkeys(nodes))
+
     def step(self, steps: int, images: float) -> None:
         """Tell the listener of so many more."""
         if self.listener is not None:
@@ -121,20 +130,26 @@ class Counts:
         with self._lock:
             uploads, lag = self._pending()
             numbers = [self._own[name] for name in NAMES]
-            return [self._source, numbers, self._last_commit, uploads, lag]
+            nodes = list(self._preempted)
+            return [self._source, numbers, self._last_commit, uploads, lag, nodes]
 
     def hear(self, told: Told | None) -> None:
-        """Take in what another process tells; None is nothing."""
-        if not told or told[0] == self._source:
+        """Take in what another process tells; None is nothing, nor is what another version says."""
+        if not told or len(told) != _TOLD or len(told[1]) != len(NAMES):
             return
-        source, numbers, last_commit, uploads, lag = told
+        source, numbers, last_commit, uploads, lag, nodes = told
+        if source == self._source:
+            return
         with self._lock:
             before = self._heard.pop(source, None)
             known = before.amounts if before else (0.0,) * len(NAMES)
             for name, old, new in zip(NAMES, known, numbers, strict=True):
                 self._others[name] += max(0.0, new - old)
             newest = tuple(map(max, known, numbers))
-            self._heard[source] = _Heard(newest, uploads, lag)
+            heard = _Heard(newest, uploads, lag)
+            # What is read again was not said again.
+            self._heard[source] = before if before is not None and before == heard else heard
+            self._preempted.update(dict.fromkeys(nodes))
             if len(self._heard) > _SOURCES:
                 self._heard.popitem(last=False)
             if last_commit is not None:
@@ -149,6 +164,7 @@ class Counts:
                 if heard.at >= earliest:
                     uploads, lag = uploads + heard.uploads, max(lag, heard.lag_seconds)
             amounts = {name: self._own[name] + self._others[name] for name in NAMES}
+            amounts["preemptions"] = float(len(self._preempted))
             cpus, gpus = self._spent_now()
             return Totals(amounts, self._last_commit, uploads, lag, cpus, gpus)
 

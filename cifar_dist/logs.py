@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,19 +27,32 @@ _manner = _Manner()
 
 
 def configure(level: int = logging.INFO, *, as_json: bool = False) -> None:
-    """Send this package's records to stderr; a second call only changes level and format."""
+    """Send this package's records to stderr; a second call only changes level and format.
+
+    As JSON also what libraries, Python's warnings and threads that fail would write there as text.
+    """
     protect()
     _manner.is_json = as_json
     logger = logging.getLogger(ROOT)
     logger.setLevel(level)
-    if logger.handlers:
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    logger.addHandler(handler)
-    logger.propagate = False
-    # Without a home to write to it warns in every run, and does well with a temporary folder.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        logger.addHandler(handler)
+        logger.propagate = False
+        # Without a home to write to it warns in every run, and does well with a temporary folder.
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    logging.captureWarnings(as_json)
+    if as_json:
+        logging.getLogger().addHandler(logger.handlers[0])
+        threading.excepthook = _thread_failed
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None and failed.exc_type is not SystemExit:
+        name = failed.thread.name if failed.thread else "unknown"
+        log = logging.getLogger(__name__)
+        log.error("thread %s failed", name, exc_info=failed.exc_value)
 
 
 def is_json() -> bool:

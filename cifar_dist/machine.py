@@ -4,9 +4,6 @@ import math
 import os
 from pathlib import Path
 
-CLUSTER_LIMITS = "CIFAR_DIST_CLUSTER_LIMITS"
-"""Variable with the machines of a cluster that grows: a JSON list of [CPUs, GPUs, machines]."""
-
 _CGROUP = "/sys/fs/cgroup"
 _MEMORY_FILES = (
     (f"{_CGROUP}/memory.max", f"{_CGROUP}/memory.current", f"{_CGROUP}/memory.stat"),

@@ -12,7 +12,6 @@ from torch import nn
 
 from cifar_dist.checkpoint import WEIGHTS, load_weights
 from cifar_dist.config import Job
-from cifar_dist.counts import COUNTS
 from cifar_dist.data import Dataset
 from cifar_dist.dataset import open_dataset
 from cifar_dist.device import device_for, device_name
@@ -211,8 +210,6 @@ class Session:
 
     def _begun(self, folder: Path) -> Manifest | None:
         self._attempt = self._run.claim_attempt(world_size=self._world.size)
-        if self._attempt.number > 1:
-            COUNTS.add("restarts")
         self._committer = BackgroundCommitter(self._run, self._attempt)
         self._committer.restored = self._run.latest_intact(folder)
         return self._committer.restored

@@ -1,18 +1,43 @@
 """Where a sweep stands in numbers, after each event of its ledger and at any time between two."""
 
+import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 Event = Mapping[str, Any]
 
 
+class Earlier(Protocol):
+    """What the attempts before came to; the tally of their events."""
+
+    @property
+    def ends(self) -> Mapping[int, Event]:
+        """How trials ended."""
+
+    @property
+    def rungs(self) -> Mapping[int, Mapping[int, float]]:
+        """By trial, epoch to value."""
+
+    @property
+    def wall_seconds(self) -> float:
+        """How long they took."""
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What their trials had reserved."""
+
+    @property
+    def gpu_seconds(self) -> float:
+        """What their trials had reserved."""
+
+
 @dataclass(frozen=True)
 class Reading:
-    """Plain numbers of one moment, over all attempts of the sweep."""
+    """Plain numbers of one moment: trials of the whole sweep, sums of this attempt alone."""
 
     trials: dict[str, int]
     """By state: waiting, running, finished, pruned, failed."""
@@ -26,24 +51,27 @@ class Reading:
     images_per_second: float
     """Of the trials that run, each as of its last epoch."""
     worker_seconds: dict[str, float]
-    """Of the slots, by state: busy, idle, starting."""
+    """Of the slots that there were, by state: busy, idle, starting."""
     cpu_seconds: float
     gpu_seconds: float
+    sweep_cpu_seconds: float
+    """Over all attempts."""
+    sweep_gpu_seconds: float
+    """Over all attempts."""
     last_epoch: float | None
-    """Unix time at which an epoch was heard of last in this attempt."""
+    """Unix time at which an epoch was heard of last."""
     eta_seconds: float | None
     budget_used: float | None
-    attempts: int
 
 
 @dataclass
 class _Held:
     """A trial's slot."""
 
+    asked: float
     settled: float
     """Up to when its seconds are added to those of a state."""
-    is_started: bool = False
-    told: bool = False
+    first_step: float = math.inf
     images_per_second: float = 0.0
 
 
@@ -51,7 +79,6 @@ class _Held:
 class _Sums:
     epochs: int = 0
     images: float = 0.0
-    wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
     gpu_seconds: float = 0.0
     worker_seconds: dict[str, float] = field(
@@ -60,45 +87,48 @@ class _Sums:
 
 
 class Standing:
-    """Adds up a sweep's events, each in the same short time; one thread adds, any may read."""
+    """Adds up one attempt's events, each in the same short time; one thread adds, any may read.
 
-    def __init__(self, planned: int, rungs: Iterable[int] = ()) -> None:
+    A trial costs from when it has its worker: a machine that never came costs nothing, and only
+    slots that were held together so far can be idle.
+    """
+
+    def __init__(
+        self, planned: int, rungs: Iterable[int] = (), earlier: Earlier | None = None
+    ) -> None:
         self._lock, self._planned = Lock(), planned
-        self._rung_trials = dict.fromkeys(rungs, 0)
+        self._rung_trials = Counter(dict.fromkeys(rungs, 0))
         self._ended: dict[int, str] = {}
         self._states: Counter[str] = Counter()
+        self._best: float | None = None
+        self._wall_before = 0.0
+        self._spent_before = 0.0, 0.0
+        if earlier is not None:
+            self._take_in(earlier)
+        self._asked: dict[int, float] = {}
         self._held: dict[int, _Held] = {}
+        self._most = 0
         self._sums = _Sums()
-        self._slots, self._reserved, self._attempts = 0, (0.0, 0.0), 0
+        self._slots, self._reserved = 0, (0.0, 0.0)
         self._at, self._is_open = 0.0, False
         self._origin: float | None = None
         self._ended_before, self._opened_at = 0, 0.0
         self._last_epoch: float | None = None
         self._budget_seconds: int | None = None
-        self._spent_before = 0.0
-        self._best: float | None = None
+        self._free_seconds = 0.0
 
-    def replayed(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Add events of earlier attempts as they are read by somebody else."""
-        for event in events:
-            self.add(event)
-            yield event
+    def live(self, started: float, budget_seconds: int | None, free_seconds: float) -> None:
+        """Go by the monotonic clock from now on, by which this attempt began then.
 
-    def live(self, started: float, budget_seconds: int | None, spent_before: float) -> None:
-        """Go on with this attempt, which began then by the monotonic clock.
-
-        `spent_before` of the sweep's seconds do not count against its budget.
+        `free_seconds` of the earlier ones do not count against the sweep's budget.
         """
         with self._lock:
             self._origin = started
-            self._budget_seconds, self._spent_before = budget_seconds, spent_before
+            self._budget_seconds, self._free_seconds = budget_seconds, free_seconds
 
     def add(self, event: Event) -> None:
         """Take in the next event of the ledger."""
         with self._lock:
-            if event["event"] == "open":
-                self._settle_all()
-                self._at, self._is_open = 0.0, False
             self._advance(event["at_seconds"])
             match event["event"]:
                 case "open":
@@ -108,28 +138,34 @@ class Standing:
                 case "epoch":
                     self._epoch(event)
                 case "rung":
-                    epoch = event["epoch"]
-                    self._rung_trials[epoch] = self._rung_trials.get(epoch, 0) + 1
+                    self._rung_trials[event["epoch"]] += 1
                 case "end":
                     self._end(event)
                 case "close":
-                    self._settle_all()
-                    self._is_open = False
+                    self._close()
+
+    def placed(self, number: int) -> None:
+        """Note that a trial that was asked for has its worker, once more if it lost one."""
+        with self._lock:
+            self._advance(self._now())
+            self._held[number] = _Held(self._asked.get(number, self._at), self._at)
+            self._most = max(self._most, len(self._held))
 
     def started(self, number: int, start_seconds: float | None) -> None:
-        """Note that a trial trains, so long after its slot was free."""
+        """Note that a trial trains, so long after it was asked for; None if it does not yet."""
         with self._lock:
             self._advance(self._now())
             if (held := self._held.get(number)) is not None:
-                self._settle(held, start_seconds)
+                if start_seconds is not None:
+                    held.first_step = held.asked + start_seconds
+                self._settle(held)
 
     def lost(self, number: int) -> None:
-        """Note that a trial lost its worker and starts again in the same slot."""
+        """Note that a trial lost its worker."""
         with self._lock:
             self._advance(self._now())
-            if (held := self._held.get(number)) is not None:
-                self._settle(held, None if held.told else self._at)
-                held.is_started, held.images_per_second = False, 0.0
+            if (held := self._held.pop(number, None)) is not None:
+                self._settle(held)
 
     def reading(self) -> Reading:
         """Give where the sweep stands now."""
@@ -138,6 +174,7 @@ class Standing:
             sums, running = self._sums, len(self._held)
             waiting = max(0, self._planned - len(self._ended) - running)
             states = {name: self._states[name] for name in ("finished", "pruned", "failed")}
+            cpus, gpus = self._spent_before
             return Reading(
                 trials={"waiting": waiting, "running": running, **states},
                 planned=self._planned,
@@ -150,22 +187,31 @@ class Standing:
                 worker_seconds=dict(sums.worker_seconds),
                 cpu_seconds=sums.cpu_seconds,
                 gpu_seconds=sums.gpu_seconds,
+                sweep_cpu_seconds=cpus + sums.cpu_seconds,
+                sweep_gpu_seconds=gpus + sums.gpu_seconds,
                 last_epoch=self._last_epoch,
                 eta_seconds=self._eta(),
                 budget_used=self._budget_used(),
-                attempts=self._attempts,
             )
+
+    def _take_in(self, earlier: Earlier) -> None:
+        for number, end in earlier.ends.items():
+            self._note_end(number, end)
+        for decided in earlier.rungs.values():
+            self._rung_trials.update(decided.keys())
+        self._wall_before = earlier.wall_seconds
+        self._spent_before = earlier.cpu_seconds, earlier.gpu_seconds
 
     def _open(self, event: Event) -> None:
         self._reserved = float(event["cpus"]), float(event["gpus"])
         self._slots = event.get("slots") or self._slots
-        self._is_open, self._attempts = True, self._attempts + 1
+        self._is_open = True
         self._ended_before, self._opened_at = len(self._ended), self._at
 
     def _start(self, number: int) -> None:
         if (state := self._ended.pop(number, None)) is not None:
             self._states[state] -= 1
-        self._held[number] = _Held(self._at)
+        self._asked[number] = self._at
 
     def _epoch(self, event: Event) -> None:
         self._sums.epochs += 1
@@ -173,30 +219,32 @@ class Standing:
         if self._origin is not None:
             self._last_epoch = time.time()
         if (held := self._held.get(event["trial"])) is not None:
-            held.told, held.images_per_second = True, event["images_per_second"]
+            held.images_per_second = event["images_per_second"]
 
     def _end(self, event: Event) -> None:
-        number, state = event["trial"], event["state"]
+        number = event["trial"]
+        self._asked.pop(number, None)
         if (held := self._held.pop(number, None)) is not None:
-            self._settle(held, (event.get("start_seconds") or 0.0) if held.told else self._at)
+            self._settle(held)
+        self._note_end(number, event)
+
+    def _note_end(self, number: int, event: Event) -> None:
+        state, accuracy = event["state"], event["validation_accuracy"]
         self._ended[number] = state
         self._states[state] += 1
-        accuracy = event["validation_accuracy"]
         if state != "failed" and accuracy is not None:
             self._best = max(self._best or 0.0, accuracy)
 
-    def _settle_all(self) -> None:
+    def _close(self) -> None:
         for held in self._held.values():
-            self._settle(held, 0.0 if held.told else self._at)
+            self._settle(held)
         self._held.clear()
+        self._is_open = False
 
-    def _settle(self, held: _Held, start_seconds: float | None) -> None:
+    def _settle(self, held: _Held) -> None:
         """Add a slot's seconds to its states; what came before its first step was its start."""
         seconds, worker = self._at - held.settled, self._sums.worker_seconds
-        starting = 0.0
-        if not held.is_started:
-            starting = min(seconds, start_seconds or 0.0)
-            held.is_started = True
+        starting = min(seconds, max(0.0, held.first_step - held.settled))
         worker["starting"] += starting
         worker["busy"] += seconds - starting
         held.settled = self._at
@@ -204,10 +252,9 @@ class Standing:
     def _advance(self, at: float) -> None:
         seconds = max(0.0, at - self._at)
         self._at = max(self._at, at)
-        self._sums.wall_seconds += seconds
         if self._is_open:
             held, (cpus, gpus) = len(self._held), self._reserved
-            self._sums.worker_seconds["idle"] += max(0, self._slots - held) * seconds
+            self._sums.worker_seconds["idle"] += (self._most - held) * seconds
             self._sums.cpu_seconds += cpus * held * seconds
             self._sums.gpu_seconds += gpus * held * seconds
 
@@ -223,4 +270,4 @@ class Standing:
     def _budget_used(self) -> float | None:
         if not self._budget_seconds:
             return None
-        return max(0.0, self._sums.wall_seconds - self._spent_before) / self._budget_seconds
+        return max(0.0, self._wall_before + self._at - self._free_seconds) / self._budget_seconds

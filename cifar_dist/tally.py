@@ -46,7 +46,7 @@ class Tally:
     def add(self, event: Event) -> None:
         """Take in the next event."""
         if event["event"] == "open":
-            self._settle(self._at_seconds)
+            self.settle()
             self._past_seconds += self._at_seconds
             self._reserved = event["cpus"], event["gpus"]
             self.slots = max(self.slots or 0, event.get("slots") or 0) or None
@@ -61,7 +61,7 @@ class Tally:
             case "end":
                 self._end(event["trial"], event)
             case "close":
-                self._settle(self._at_seconds)
+                self.settle()
 
     @property
     def unfinished(self) -> list[int]:
@@ -79,6 +79,11 @@ class Tally:
         for number in self.overrides.keys() - self._known.keys():
             self._known[number] = self._observed(number)
         return [self._known[number] for number in self.overrides]
+
+    def settle(self) -> None:
+        """Let no trial hold a slot any more: the attempt ended, perhaps without a word."""
+        for number in list(self._since):
+            self._leave(number, self._at_seconds)
 
     def reached(self, number: int) -> int:
         """Give how many epochs of a trial were told."""
@@ -128,10 +133,6 @@ class Tally:
             self.heard.append((number, *event["heard"]))
         self._leave(number, self._at_seconds)
         self._known.pop(number, None)
-
-    def _settle(self, until: float) -> None:
-        for number in list(self._since):
-            self._leave(number, until)
 
     def _leave(self, number: int, until: float) -> None:
         since, past = self._since.pop(number, None), self._past_seconds

@@ -74,6 +74,11 @@ class FakeCluster:
         """Let it refuse a path, `create` or helm's rendering with what is said on stderr."""
         (self._folder / f"{what.replace('/', ',')}.error").write_text(f"{said}\n")
 
+    def there(self, path: str) -> dict[str, Any]:
+        """Give what it has under a path."""
+        found: dict[str, Any] = json.loads((self._folder / path.replace("/", ",")).read_text())
+        return found
+
     def forget(self, path: str) -> None:
         """Let it have nothing there any more."""
         (self._folder / path.replace("/", ",")).unlink()

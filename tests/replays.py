@@ -1,8 +1,10 @@
 """A made-up ledger of any length, as a sweep with ASHA writes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
+
+from cifar_dist.standing import Standing
 
 RUNGS = (1, 3)
 EPOCHS = 9
@@ -28,6 +30,16 @@ def ledger(trials: int) -> Iterator[Event]:
                 yield {**rung, "at_seconds": next(seconds)}
         yield {**_end(trial, last), "at_seconds": next(seconds)}
     yield {"event": "close", "at_seconds": next(seconds)}
+
+
+def lived(standing: Standing, events: Iterable[Event]) -> None:
+    """Let a sweep stand where it does after these events; each trial has its worker at once."""
+    for event in events:
+        standing.add(event)
+        if event["event"] == "start":
+            standing.placed(event["trial"])
+        if event["event"] == "epoch":
+            standing.started(event["trial"], 0.25)
 
 
 def _told(trial: int, epoch: int, accuracy: float) -> Event:

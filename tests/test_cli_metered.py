@@ -17,6 +17,7 @@ from cifar_dist.documents import EpochRecord
 from cifar_dist.metrics import FAMILIES, Board
 from tests.commands import Program, finished, python
 from tests.scrapes import series
+from tests.simulated_sweeps import Simulated
 
 
 class Read(Board):
@@ -39,6 +40,10 @@ class Read(Board):
         return meters
 
 
+def _sizes(value: Any) -> Any:
+    return value if isinstance(value, float) else value.seconds
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     """Give a port that somebody else has."""
@@ -52,7 +57,8 @@ def test_a_run_is_metered_from_its_first_step_to_its_end(tiny_job: Job) -> None:
     document = run_job(job, Metered(Terminal(), board))
     last = {name: values[0][1] for name, values in board.readings[-1].items()}
     sweeps = {"trials", "trials_planned", "slots", "rung_trials", "best_accuracy_ratio"}
-    assert set(last) >= FAMILIES.keys() - sweeps - {"build_info", "budget_used_ratio"}
+    sweeps |= {"budget_used_ratio", "sweep_cost", "sweep_gpu_seconds"}
+    assert set(last) >= FAMILIES.keys() - sweeps - {"build_info"}
     assert (last["epoch"], last["epochs_total"]) == (2, 2)
     assert last["train_loss"] == document.history[-1].train_loss
     assert last["images_total"] == 2 * document.data.train_images
@@ -60,8 +66,31 @@ def test_a_run_is_metered_from_its_first_step_to_its_end(tiny_job: Job) -> None:
     totals = [name for name, family in FAMILIES.items() if family.kind == "counter"]
     for before, after in zip(board.readings, board.readings[1:], strict=False):
         for name in set(totals) & before.keys():
-            assert [v for _, v in after[name]] >= [v for _, v in before[name]], name
+            old, new = dict(before[name]), dict(after[name])
+            assert old.keys() == new.keys()
+            assert all(_sizes(new[labels]) >= _sizes(old[labels]) for labels in old), name
     assert {name for name, _ in series(board)} == {"cifar_dist_build_info"}
+
+
+def test_a_sweep_is_metered_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    board, sweep = Board(), Simulated(3, [])
+    rows = sweep.run()
+    with Metered(Terminal(), board).sweep("tiny-00000000", sweep.space) as progress:
+        progress.follow(sweep.book.standing)
+        progress.located("http://127.0.0.1:8265")
+        progress.observe(rows, 0, 3)
+        found = {name: labels for name, labels in series(board)}
+        assert found["cifar_dist_trials_planned"] == {"run": "tiny-00000000"}
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:8265" in told
+    assert f"trial {rows[-1].trial:>3}" in told
+    assert {name for name, _ in series(board)} == {"cifar_dist_build_info"}
+
+
+def test_looking_for_a_learning_rate_takes_no_port(program: Program, folder: Path) -> None:
+    ended = program("train", "--lr-find", "--metrics-port", "0", "--data", "synthetic")
+    assert (ended.code, list(folder.iterdir())) == (2, [])
+    assert "leave out --metrics-port" in ended.err
 
 
 def test_the_metrics_are_served_while_the_work_goes_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,8 @@ def played(monkeypatch: pytest.MonkeyPatch, *moments: Moment, **more: Any) -> Pl
     door = Played(*moments, **more)
     for module in ("submitted", "platform"):
         monkeypatch.setattr(f"cifar_dist.cli.{module}.kubectl", lambda *_: door)
-    monkeypatch.setattr("cifar_dist.submission.stop._COMMIT_SECONDS", 0.0)
+    for seconds in ("_USUAL_SECONDS", "_BESIDE_SECONDS"):
+        monkeypatch.setattr(f"cifar_dist.submission.stop.{seconds}", 0)
     return door
 
 
@@ -97,31 +98,61 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cifar_dist.cli.platform._installed", lambda *_: (PLATFORM, "cifar-dist"))
 
 
-def row(name: str, day: int, state: str = "finished") -> Any:
-    return SimpleNamespace(id=name, state=state, modified=datetime(2026, 11, day, tzinfo=UTC))
+def row(name: str, minute: int, state: str = "finished") -> Any:
+    modified = datetime(2026, 11, 22, 1, minute, tzinfo=UTC)
+    return SimpleNamespace(id=name, state=state, modified=modified)
+
+
+OTHERS = [
+    row("quickstart-00000001", 10, "unfinished"),
+    row("quickstart-2-00000002", 10),
+    row("quickstart-wide-00000003", 10),
+]
+
+
+def fetched(program: Program, monkeypatch: pytest.MonkeyPatch, *rows: Any) -> tuple[Any, list[str]]:
+    """Fetch what a job of five to fifteen past one made, from a store with these runs."""
+    notes = {"cifar-dist.io/title": "quickstart", "cifar-dist.io/store": "s3://other/x"}
+    status = {"endTime": "2026-11-22T01:15:00Z"}
+    made = "2026-11-22T01:05:00Z"
+    done = job("Complete", "SUCCEEDED", status=status, annotations=notes, creationTimestamp=made)
+    played(monkeypatch, Moment(done))
+    found: list[str] = []
+    monkeypatch.setattr("cifar_dist.cli.options.opened", lambda uri: SimpleNamespace(uri=uri))
+    monkeypatch.setattr("cifar_dist.runs.list_runs", lambda *_: [*OTHERS, *rows])
+    monkeypatch.setattr("cifar_dist.runs.fetch", lambda _, run, *__, **___: found.append(run) or [])
+    monkeypatch.setenv("AWS_REGION", "before")
+    return program("platform", "fetch"), found
 
 
 @pytest.mark.usefixtures("installed")
-def test_the_newest_finished_sweep_of_a_jobs_title_is_fetched(
+def test_what_a_job_made_is_fetched_from_the_store_that_it_names(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = (row("quickstart-0000000a", 1), row("quickstart-0000000b", 14))
+    ended, found = fetched(program, monkeypatch, *times, row("quickstart-0000000c", 30))
+    assert (ended.code, found) == (0, ["quickstart-0000000b"])
+    assert f"{NAME} is quickstart-0000000b in s3://other/x" in ended.err
+
+
+@pytest.mark.parametrize(("minutes", "what"), [((30,), "nothing"), ((8, 12), "several")])
+@pytest.mark.usefixtures("installed")
+def test_a_run_that_may_be_another_jobs_is_not_fetched(
+    program: Program, monkeypatch: pytest.MonkeyPatch, minutes: tuple[int, ...], what: str
+) -> None:
+    rows = [row(f"quickstart-000000{minute:02}", minute) for minute in minutes]
+    ended, found = fetched(program, monkeypatch, *rows)
+    assert (ended.code, found) == (2, [])
+    assert f"s3://other/x has {what} finished of {NAME}" in ended.err
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_job_that_does_not_name_its_store_is_not_guessed_at(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(monkeypatch, Moment(job("Complete", "SUCCEEDED")))
-    rows = [
-        row("quickstart-00000001", 1),
-        row("quickstart-00000002", 3),
-        row("quickstart-00000003", 4, "unfinished"),
-        row("quickstart-wide-00000004", 5),
-    ]
-    fetched: list[str] = []
-    monkeypatch.setattr("cifar_dist.cli.options.opened", lambda uri: SimpleNamespace(uri=uri))
-    monkeypatch.setattr("cifar_dist.runs.list_runs", lambda *_: rows)
-    monkeypatch.setattr(
-        "cifar_dist.runs.fetch", lambda _, run, *__, **___: fetched.append(run) or []
-    )
-    monkeypatch.setenv("AWS_REGION", "before")
     ended = program("platform", "fetch")
-    assert (ended.code, fetched) == (0, ["quickstart-00000002"])
-    assert f"{NAME} is quickstart-00000002 in s3://bucket/team" in ended.err
+    assert (ended.code, "does not name its store" in ended.err) == (2, True)
 
 
 @pytest.mark.usefixtures("installed")

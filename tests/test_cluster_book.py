@@ -9,6 +9,7 @@ import pytest
 
 from cifar_dist.cluster.book import Book
 from cifar_dist.cluster.tune import sweep_trials
+from cifar_dist.counts import Counts
 from cifar_dist.errors import RefusedError, RunError, StoreError
 from cifar_dist.runs import Goal, Ledger, Sweep
 from cifar_dist.search import Space
@@ -68,6 +69,24 @@ def test_a_trial_that_lost_its_worker_keeps_its_epochs_once_each(book: Book) -> 
     row = book.tally.row(0)
     assert [record.epoch for record in row.history] == [1, 2, 3]
     assert row.start_seconds is None
+
+
+def test_a_trial_runs_from_when_it_has_its_worker_and_a_lost_one_is_counted(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, trial = Counts(), _Trial(0)
+    monkeypatch.setattr("cifar_dist.cluster.book.COUNTS", counts)
+
+    def running() -> int:
+        return book.standing.reading().trials["running"]
+
+    assert running() == 0
+    book.on_trial_start(0, [], trial)
+    assert (running(), counts.own()["restarts"]) == (1, 0)
+    book.on_trial_recover(0, [], trial)
+    assert (running(), counts.own()["restarts"]) == (0, 1)
+    book.on_trial_start(0, [], trial)
+    assert running() == 1
 
 
 def test_what_a_spent_budget_cuts_short_is_pruned_and_what_never_told_an_epoch_is_not(

@@ -1,10 +1,16 @@
 """A group's chief works by the newest order that it knows, also while the head is away."""
 
+from typing import Any
+
 import pytest
 
 from cifar_dist.cluster.channel import Channel
-from cifar_dist.cluster.group import _Chief
+from cifar_dist.cluster.group import GroupTrial, _Chief
+from cifar_dist.counts import Counts
 from tests.heads import Head, head
+from tests.tiny import make_job
+
+from ray.exceptions import RayActorError  # isort: skip - after what prepares it
 
 __all__ = ["head"]
 
@@ -40,3 +46,18 @@ def test_a_chief_that_begins_anew_takes_up_the_trial_it_was_given(head: Head) ->
     for _ in range(2):
         Channel("sweeps/a/1").order(ORDER)
         assert _Chief(Channel("sweeps/a/1"), []).next_config() == {"number": 3}
+
+
+def test_a_group_that_is_made_again_counts_as_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, trial, told = Counts(), GroupTrial.__new__(GroupTrial), [RayActorError(), {}]
+
+    def followed(self: GroupTrial) -> dict[str, Any]:
+        if isinstance(answer := told.pop(0), Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("cifar_dist.cluster.group.COUNTS", counts)
+    monkeypatch.setattr(GroupTrial, "_followed", followed)
+    trial._base, trial._losses = make_job(placement__max_failures=1), 0
+    assert trial._epoch() == {}
+    assert counts.own()["restarts"] == 1

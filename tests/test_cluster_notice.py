@@ -8,6 +8,7 @@ import pytest
 
 from cifar_dist.cluster import notice
 from cifar_dist.cluster.notice import NodeNotice, group_seconds_left
+from cifar_dist.counts import Counts
 
 from ray.exceptions import RayActorError, RpcError  # isort: skip - after what prepares it
 
@@ -55,6 +56,25 @@ def test_without_a_notice_or_with_one_of_another_form_there_is_time(
     assert group_seconds_left() is None
 
 
+def test_a_group_counts_its_lost_machines_and_only_who_is_on_one_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = ["left"]
+    driver, nodes = Counts(), {"mine": [0, 1], "other": [2]}
+    context = SimpleNamespace(get_node_id=lambda: here[0])
+    monkeypatch.setattr(notice.ray, "get_runtime_context", lambda: context)
+    tells(monkeypatch, SimpleNamespace(deadline_ms=None, preempted_node_to_ranks=nodes))
+    for node in ("left", "mine", "mine", "other"):
+        here[0], rank = node, Counts()
+        notice._warn.cache_clear()
+        monkeypatch.setattr(notice, "COUNTS", rank)
+        for _ in range(3):
+            group_seconds_left()
+        driver.hear(rank.told())
+    assert driver.totals().amounts["preemptions"] == 2
+    assert caplog.text.count("this machine is to be taken away") == 3
+
+
 def test_a_ray_without_notices_leaves_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(notice.ray.train, "get_preemption_info")
     assert group_seconds_left() is None
@@ -87,6 +107,8 @@ class Cluster:
 
 def test_a_lone_worker_hears_of_its_own_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster(monkeypatch, {}, RpcError("away"), {"other": 1}, {"mine": in_ms(36_000)}, {})
+    counts = Counts()
+    monkeypatch.setattr(notice, "COUNTS", counts)
     heard = NodeNotice()
     for _ in range(5_000):
         if heard.seconds_left() is not None:
@@ -94,6 +116,7 @@ def test_a_lone_worker_hears_of_its_own_machine_alone(monkeypatch: pytest.Monkey
         time.sleep(0.001)
     assert heard.seconds_left() == pytest.approx(36_000, abs=3_600)
     assert len(cluster.answers) == 1, "it looks no longer than needed"
+    assert counts.totals().amounts["preemptions"] == 1
 
 
 def test_a_worker_outside_of_a_cluster_has_time(monkeypatch: pytest.MonkeyPatch) -> None:

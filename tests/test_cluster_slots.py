@@ -41,7 +41,7 @@ def test_as_many_trials_run_at_once_as_their_workers_fit(
     ("placement", "named"),
     [
         (Placement(workers=9), "needs 9 CPUs"),
-        (Placement(gpus_per_worker=1), "needs 1 GPUs"),
+        (Placement(gpus_per_worker=1), "needs 1 GPUs but the cluster has 0; add machines"),
         (Placement(workers=2, cpus_per_worker=4.5), "needs 9 CPUs"),
     ],
 )
@@ -81,7 +81,22 @@ def test_machines_that_an_autoscaler_may_bring_count_as_there(
     assert limits() == ()
 
 
-@pytest.mark.parametrize("text", ["8", "[[8, 1]]", "{}x", '[["a", 0, 1]]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8",
+        "[[8, 1]]",
+        "{}x",
+        '[["a", 0, 1]]',
+        "[[1, 2, Infinity]]",
+        "[[NaN, 0, 2]]",
+        "[[-1, 0, 2]]",
+        "[[1, Infinity, 2]]",
+        "[[1, 0, -3]]",
+        "[[1, 0, 0]]",
+        "[[1, 0, 1000000000]]",
+    ],
+)
 def test_limits_that_cannot_be_read_are_one_sentence(
     monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:

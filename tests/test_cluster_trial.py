@@ -13,6 +13,7 @@ import torch
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.notice import NodeNotice
 from cifar_dist.cluster.trial import Trial
+from cifar_dist.counts import COUNTS, NAMES
 from cifar_dist.errors import DataError, StoreError
 from cifar_dist.runs import Sweep
 from cifar_dist.store import open_store
@@ -174,6 +175,25 @@ def test_a_notice_that_its_machine_is_taken_away_commits_at_once(
     trial.cleanup()
     run = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000").trial(0)
     assert [checkpoint.step for checkpoint in run.checkpoints()] == [18, 1]
+
+
+def test_what_a_trial_counted_is_told_after_each_epoch_beside_its_result(
+    trial: Trial, head: Head
+) -> None:
+    before = COUNTS.own()["commit_bytes"]
+    assert "counts" not in trial.step()
+    ((_, numbers, last_commit, uploads, *_),) = trial._channel.told()
+    assert numbers[NAMES.index("commit_bytes")] > before
+    assert (uploads, last_commit) == (0, pytest.approx(time.time(), abs=600))
+
+
+def test_a_trial_that_ends_tells_ray_the_rest(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[bool] = []
+    monkeypatch.setattr(trial, "_flush", lambda: flushed.append(True))
+    trial.cleanup()
+    assert flushed == [True]
 
 
 def test_a_trial_warns_in_its_own_name(trial: Trial, head: Head) -> None:

@@ -27,6 +27,24 @@ def test_what_a_worker_tells_again_counts_once() -> None:
     assert amounts(driver) == {"storage_retries": 4}
 
 
+def test_a_machine_that_many_tell_of_is_taken_away_once() -> None:
+    driver = Counts()
+    for _ in range(8):
+        worker = Counts()
+        worker.preempted(["node-1"])
+        driver.hear(worker.told())
+    driver.preempted(["node-2"])
+    driver.hear(worker.told())
+    assert amounts(driver) == {"preemptions": 2}
+
+
+@pytest.mark.parametrize("told", [[], ["b"], ["b", [1.0], None, 0, 0.0, []], ["b", [], None, 0, 0]])
+def test_what_another_version_tells_changes_nothing(told: list[object]) -> None:
+    driver = Counts()
+    driver.hear(told)
+    assert amounts(driver) == {}
+
+
 def test_nothing_falls_when_a_worker_begins_again_from_nothing() -> None:
     driver = Counts()
     for life in range(1, 4):
@@ -77,8 +95,12 @@ def test_a_process_that_fell_silent_uploads_nothing(monkeypatch: pytest.MonkeyPa
     driver, worker = Counts(), Counts()
     worker.upload(worker, [time.monotonic()])
     driver.hear(worker.told())
-    later = time.monotonic() + 301
-    monkeypatch.setattr("cifar_dist.counts.time.monotonic", lambda: later)
+    later, last = time.monotonic() + 301, worker.told()
+    monkeypatch.setattr("cifar_dist.counts.time.monotonic", lambda: later - 100)
+    driver.hear(last)
+    assert driver.totals().uploads == 1
+    driver.hear(last)  # read again from where it left it
+    monkeypatch.setattr("cifar_dist.counts.time.monotonic", lambda: later + 201)
     assert driver.totals().uploads == 0
 
 

@@ -1,10 +1,13 @@
 """Lines of JSON for machines, and the file that gets what stderr gets."""
 
+import copy
 import io
 import json
 import logging
 import os
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +25,12 @@ SECRET = "sekrit-0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    logger, stderr = logging.getLogger(ROOT), sys.stderr
-    before = logger.handlers[:], logger.level, logger.propagate
-    logger.handlers = []
+    logger, stderr, hook = logging.getLogger(ROOT), sys.stderr, threading.excepthook
+    before, root = (logger.handlers[:], logger.level, logger.propagate), logging.getLogger()
+    of_root, logger.handlers = root.handlers[:], []
     yield
+    threading.excepthook, root.handlers = hook, of_root
+    logging.captureWarnings(False)
     logger.handlers, logger.level, logger.propagate = before
     sys.stderr = stderr
     logs._manner.is_json = False
@@ -51,6 +56,30 @@ def test_a_record_and_a_line_for_people_are_objects_of_the_same_shape(
     assert [line.get("run") for line in lines] == ["tiny-00000000"] * 3 + [None]
     assert lines[0]["logger"] == "cifar_dist.session"
     assert lines[0]["time"].endswith("Z")
+
+
+def test_what_others_would_write_as_text_is_json_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    configure(as_json=True)
+    configure(as_json=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        logging.captureWarnings(True)
+        warnings.warn("old", stacklevel=1)
+    logging.getLogger("botocore.hooks").warning("slow")
+    thread = threading.Thread(target=int, args=(SECRET,), name="metrics")
+    thread.start()
+    thread.join()
+    out = capsys.readouterr().err
+    assert [line["logger"] for line in told(out)] == [
+        "py.warnings", "botocore.hooks", "cifar_dist.logs",
+    ]  # fmt: skip
+    assert "thread metrics failed" in out
+    assert "ValueError" in out
+    assert SECRET not in out
 
 
 def test_no_line_tells_a_secret_or_breaks_out_of_its_line(
@@ -134,6 +163,13 @@ def test_a_file_that_cannot_be_written_changes_nothing(
     monkeypatch.setattr(os.environ, "get", lambda *_: name and f"{tmp_path}/{name}")
     streams.open_streams()
     assert sys.stderr is before
+
+
+def test_a_copied_stream_can_be_taken_apart_by_others(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    assert copy.copy(streams.Copied(stream, 2))._stream is stream
+    with pytest.raises(AttributeError):
+        streams.Copied.__new__(streams.Copied).isatty()
 
 
 def test_a_pipe_that_nobody_reads_holds_up_nobody(

@@ -2,17 +2,19 @@
 
 import json
 import tracemalloc
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from cifar_dist.counts import COUNTS
+from cifar_dist import __version__
+from cifar_dist.counts import BOUNDS_SECONDS, COUNTS
 from cifar_dist.metrics import FAMILIES, Board, Meters, Prices
 from cifar_dist.metrics.families import PREFIX
 from cifar_dist.standing import Standing
-from tests.replays import RUNGS, ledger
+from tests.replays import RUNGS, ledger, lived
 from tests.scrapes import scraped, series
 from tests.tiny import a_record
 
@@ -21,15 +23,14 @@ RUN_ONLY = {
 }  # fmt: skip
 SWEEP_ONLY = {
     "trials", "trials_planned", "slots", "rung_trials", "best_accuracy_ratio", "budget_used_ratio",
+    "sweep_cost", "sweep_gpu_seconds",
 }  # fmt: skip
 
 
 def swept(board: Board, trials: int) -> Meters:
     standing = Standing(trials, RUNGS)
-    standing.live(0.0, budget_seconds=1_000_000, spent_before=0.0)
-    for event in ledger(trials):
-        if event["event"] != "close":
-            standing.add(event)
+    standing.live(0.0, budget_seconds=1_000_000, free_seconds=0.0)
+    lived(standing, (event for event in ledger(trials) if event["event"] != "close"))
     meters = board.open("tiny-00000000", Prices(cpu_hour=0.05, gpu_hour=2.0))
     meters.follow(standing)
     return meters
@@ -100,12 +101,42 @@ def test_ten_thousand_trials_have_as_many_series_and_as_much_memory_as_a_few() -
         tracemalloc.stop()
 
 
+LABELS = {
+    "run": {"tiny-00000000", "tiny-11111111"},
+    "state": {"waiting", "running", "finished", "pruned", "failed", "busy", "idle", "starting"},
+    "epoch": {str(rung) for rung in RUNGS},
+    "le": {*map(str, BOUNDS_SECONDS), "+Inf"},
+    "version": {__version__},
+}
+
+
 def test_labels_are_of_short_lists_and_hold_no_text_of_a_users() -> None:
     board = Board()
     swept(board, 30)
+    trained(board)
     for name, labels in series(board):
-        allowed = {"run", "le", *FAMILIES.get(name.removeprefix(PREFIX), FAMILIES["slots"]).labels}
-        assert set(labels) <= allowed | {"version"}, name
+        family = FAMILIES.get(name.removeprefix(PREFIX), FAMILIES["slots"])
+        assert set(labels) <= {"run", "le", *family.labels}, name
+        assert all(value in LABELS[label] for label, value in labels.items()), name
+
+
+def test_a_run_that_goes_on_counts_from_nothing_and_never_less() -> None:
+    meters = Board().open("tiny-11111111")
+    meters.expect(epochs=4, batch_size=100)
+    found: list[tuple[float, float]] = []
+
+    def read() -> None:
+        now: Any = meters.read()
+        found.append((now["epochs_total"][0][1], now["images_total"][0][1]))
+
+    epochs = [a_record(epoch) for epoch in range(1, 4)]
+    read()
+    for step, ended in ((21, 2), (25, 2), (31, 3), (22, 2), (33, 3)):  # a worker was lost after 31
+        meters.observe(step, 40, epochs[:ended])
+        read()
+    assert found[:3] == [(0, 0), (0, 100), (0, 500)]
+    assert [epochs for epochs, _ in found] == [0, 0, 0, 1, 1, 1]
+    assert found == sorted(found)
 
 
 def test_money_is_hours_times_prices_and_absent_without_any() -> None:

@@ -1,8 +1,8 @@
 """What was asked for becomes the head's command: the same flags, one name, the user's file."""
 
+import base64
 import io
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,21 @@ def test_a_file_travels_as_text_under_its_name(tmp_path: Path) -> None:
     assert run.environment == {"CIFAR_DIST_JOB": "recipe: {epochs: 3}\n"}
 
 
+def test_a_text_that_ray_would_fill_in_travels_as_base64(tmp_path: Path) -> None:
+    text = "name: mine # $HOME ${HOME}\n"
+    (tmp_path / "job.yaml").write_text(text)
+    run = command(of_job(str(tmp_path / "job.yaml")), WHERE).encoded()
+    assert run.line.startswith("printenv CIFAR_DIST_JOB | base64 -d | cifar-dist train - ")
+    sent = run.environment["CIFAR_DIST_JOB"]
+    assert "$" not in sent and base64.b64decode(sent).decode() == text
+    shipped = command(of_space("dropout"), WHERE)
+    assert shipped.encoded() == shipped
+
+
 def test_a_file_that_cannot_travel_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
-    path.write_text(SPACE + "#" * 100_000)
-    with pytest.raises(ConfigError, match="100000 bytes"):
+    path.write_text(SPACE + "#" * 96_000)
+    with pytest.raises(ConfigError, match="96000 bytes"):
         of_space(str(path))
 
 
@@ -84,6 +95,7 @@ def test_another_run_of_the_same_has_a_number_and_a_name_to_resume_by() -> None:
     first, third = (command(of_job(), WHERE, number) for number in (1, 3))
     assert third.name == f"{first.name}-3"
     assert "--name" not in first.line and "--name speednet-3" in third.line
+    assert (first.title, third.title) == ("speednet", "speednet-3")
     assert "--resume" in third.line and "--fresh" not in third.line
 
 
@@ -182,4 +194,3 @@ finally:
     process = python("-c", code, cwd=tmp_path)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2 and "AssertionError" not in said
-    assert isinstance(process, subprocess.Popen)

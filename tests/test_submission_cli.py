@@ -1,8 +1,9 @@
 """`submit tune` and `submit train`: rendered, examined, created once, found again, followed."""
 
-import json
 import re
 from pathlib import Path
+from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from cifar_dist.errors import CifarDistError
 from cifar_dist.submission import watch
 from cifar_dist.submission.kubectl import Kubectl
 from cifar_dist.submission.observed import Outcome
+from cifar_dist.submission.snapshot import Snapshot
 from tests.commands import Program, document
 from tests.fake_cluster import DATA, JOBS, PLATFORM, PLATFORMS, SPACE, STORE, FakeCluster, node
 from tests.kubernetes.specs import changed, sound
+from tests.submitted_jobs import running
 
 TUNE = ("submit", "tune", "dropout")
 HERE = ("--store", STORE, "--data", DATA)
@@ -89,10 +92,10 @@ def test_values_of_files_lie_over_the_platforms(
 def test_the_same_command_finds_the_same_run(program: Program, cluster: FakeCluster) -> None:
     first = submitted(program)
     assert first["state"] == "created"
-    running = {"status": {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}}
-    cluster.answer(f"{JOBS}/{first['name']}", {**sound(), **running})
+    cluster.answer(f"{JOBS}/{first['name']}", running())
     again = submitted(program)
     assert (again["name"], again["state"], again["outcome"]) == (first["name"], "found", "running")
+    assert (again["manifest_sha256"], again["manifest"]) == (first["manifest_sha256"], sound())
     assert "was submitted before" in program(*TUNE).out
     fresh = submitted(program, "--fresh")
     assert (fresh["name"], fresh["state"]) == (f"{first['name']}-2", "created")
@@ -108,6 +111,39 @@ def test_one_that_ended_badly_is_told_with_its_exit_code(
     cluster.answer(f"{JOBS}/{name}", {**sound(), "status": status})
     ended = program(*TUNE)
     assert ended.code == 3 and "DeadlineExceeded" in ended.out
+    assert f"resume: `cifar-dist submit stop {name}`, then the same command" in ended.out
+    shown = submitted(program, "--dry-run", "--on", "prod")
+    assert (shown["state"], shown["exit_code"], shown["manifest"]) == ("rendered", 0, sound())
+    assert shown["checks"]
+
+
+def test_one_that_is_being_deleted_is_waited_for_and_then_submitted_again(
+    program: Program, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = submitted(program)["name"]
+    gone = {**running(), "metadata": {"name": name, "deletionTimestamp": "2026-11-22T01:00:00Z"}}
+    cluster.answer(f"{JOBS}/{name}", gone)
+    monkeypatch.setattr("cifar_dist.submission.launch._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("cifar_dist.submission.launch._GONE_SECONDS", 0.0)
+    ended = program(*TUNE)
+    assert ended.code == 3 and "is still being deleted" in ended.err
+    monkeypatch.setattr("cifar_dist.submission.launch._GONE_SECONDS", 120.0)
+    clock = SimpleNamespace(monotonic=monotonic, sleep=lambda _: cluster.forget(f"{JOBS}/{name}"))
+    monkeypatch.setattr("cifar_dist.submission.launch.time", clock)
+    ended = program(*TUNE)
+    assert ended.code == 0 and f"{name} is submitted in namespace" in ended.out
+    assert ended.err.count("is being deleted; it is submitted again") == 1
+
+
+def test_the_store_of_a_development_platform_is_not_looked_for_at_amazons(
+    program: Program, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of another store")
+    cluster.install(store={"uri": STORE, "dev": {"enabled": True}})
+    found = submitted(program)
+    assert found["state"] == "created"
+    (row,) = [row for row in found["checks"] if row["name"] == "store"]
+    assert row["found"].endswith("its server is inside the cluster")
 
 
 def test_who_loses_the_race_attaches(program: Program, cluster: FakeCluster) -> None:
@@ -157,6 +193,19 @@ def test_another_release_is_named_where_there_is_one(
     )
     ended = program(*TUNE)
     assert ended.code == 2 and "name one of cd with --release" in ended.err
+
+
+def test_a_platform_of_another_full_name_is_found_by_its_release(
+    program: Program, cluster: FakeCluster
+) -> None:
+    cluster.install(fullnameOverride="research", store={"uri": STORE, "dev": {"enabled": True}})
+    moved = cluster.there(PLATFORM)
+    cluster.forget(PLATFORM)
+    moved["metadata"] = {
+        "name": "research-platform", "labels": {"app.kubernetes.io/instance": "cifar-dist"},
+    }  # fmt: skip
+    cluster.answer(f"{SPACE}/configmaps?labelSelector={PLATFORMS}", {"items": [moved]})
+    assert submitted(program)["state"] == "created"
 
 
 @pytest.mark.parametrize(
@@ -217,16 +266,18 @@ def test_what_kubectl_says_is_translated_once(
 def test_a_followed_run_ends_with_its_own_exit_code(
     program: Program, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def follow(door: Kubectl, name: str, tell: Any) -> Outcome:
+    def follow(door: Kubectl, name: str, tell: Any, show: Any) -> Outcome:
         tell(f"{name}: running")
+        show(Snapshot(running()))
         return Outcome("failed", 4, "the bucket is gone")
 
     monkeypatch.setattr(watch, "follow", follow)
-    monkeypatch.setattr("cifar_dist.submission.logs.followed", lambda *_: iter(["epoch 1"]))
+    monkeypatch.setattr("cifar_dist.submission.logs.HeadLog.new", lambda *_: iter(["epoch 1"]))
     ended = program(*TUNE, "--follow", "--json")
     found = document("submission", ended.out)
     assert (ended.code, found["state"], found["outcome"]) == (4, "ended", "failed")
-    assert found["reason"] == "the bucket is gone" and ": running" in ended.err
+    assert found["reason"] == "the bucket is gone"
+    assert ": running" in ended.err and "epoch 1" in ended.err
     assert cluster.created
 
 
@@ -237,27 +288,7 @@ def test_ctrl_c_leaves_the_run_going_and_says_how_to_stop_it(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(watch, "follow", follow)
-    monkeypatch.setattr("cifar_dist.submission.logs.followed", lambda *_: iter([]))
     ended = program(*TUNE, "--follow")
     assert (ended.code, ended.out) == (130, "")
     assert "goes on without being watched" in ended.err
     assert f"cifar-dist submit stop {cluster.values['job']['name']}" in ended.err
-
-
-def test_an_existing_ray_gets_the_same_command(
-    program: Program, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Any] = []
-
-    def submit(*given: Any) -> bool:
-        asked.append(given)
-        return len(asked) == 1
-
-    monkeypatch.setattr("cifar_dist.submission.jobs_api.submit_by_api", submit)
-    line = (*TUNE, *HERE, "--ray", "http://localhost:8265", "--json")
-    first, again = (json.loads(program(*line).out) for _ in range(2))
-    assert (first["state"], again["state"]) == ("submitted", "found")
-    address, _, entrypoint, environment, name = asked[0]
-    assert (address, environment, name) == ("http://localhost:8265", {}, first["name"])
-    assert entrypoint == first["command"] and "--resume" in entrypoint
-    assert cluster.calls == []

@@ -1,128 +1,75 @@
 """The jobs API of a Ray cluster: tokens, open clusters, odd answers, names."""
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
 
 import pytest
 
 from cifar_dist import consent
 from cifar_dist.errors import CifarDistError, ConfigError, RefusedError, RunError
 from cifar_dist.submission.door import ForbiddenError, NotFoundError, UnreachableError
-from cifar_dist.submission.jobs_api import JobsApi, submit_by_api
-from cifar_dist.submission.logs import read_again
-from tests.submitted_jobs import no_sleep
+from cifar_dist.submission.jobs_api import JobsApi
+from tests.ray_dashboards import TOKEN, Dashboard, served
 
-TOKEN = "secret-token-of-the-cluster"
 NAME = "quickstart-1a2b3c4d"
 ENTRY = "cifar-dist tune quickstart --resume"
-
-
-class Dashboard(ThreadingHTTPServer):
-    """A stand-in for Ray's dashboard that records what it is asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.jobs: dict[str, dict[str, Any]] = {}
-        self.requests: list[tuple[str, str, str | None]] = []
-        self.is_open = False
-        self.answer: tuple[int, bytes] | None = None
-        """What every request with a token gets, if given."""
-
-    @property
-    def address(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers as Ray 2.60 does."""
-
-    server: Dashboard
-
-    def do_GET(self) -> None:
-        """Answer a reading."""
-        self._answer(b"")
-
-    def do_POST(self) -> None:
-        """Answer a change."""
-        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-    def _answer(self, body: bytes) -> None:
-        token = self.headers["Authorization"]
-        self.server.requests.append((self.command, self.path, token))
-        status, value = self._routed(body, token)
-        self.send_response(status)
-        if status in (301, 302, 307):
-            self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-        self.send_header("Content-Length", str(len(value)))
-        self.end_headers()
-        self.wfile.write(value)
-
-    def _routed(self, body: bytes, token: str | None) -> tuple[int, bytes]:
-        if not self.server.is_open and token is None:
-            return 401, b"Unauthorized: Missing authentication token"
-        if not self.server.is_open and token != f"Bearer {TOKEN}":
-            return 403, b"Forbidden: Invalid authentication token"
-        if self.server.answer is not None:
-            return self.server.answer
-        return self._of_jobs(body)
-
-    def _of_jobs(self, body: bytes) -> tuple[int, bytes]:
-        name, _, what = self.path.removeprefix("/api/jobs/").partition("/")
-        if self.path == "/api/version":
-            return 200, b'{"ray_version": "2.60.0"}'
-        if self.path == "/api/jobs/" and self.command == "POST":
-            return self._submitted(json.loads(body))
-        if self.path == "/api/jobs/":
-            return 200, json.dumps(list(self.server.jobs.values())).encode()
-        if name not in self.server.jobs:
-            return 404, f"Job {name} does not exist".encode()
-        found: dict[str, Any] = self.server.jobs[name]
-        if what == "logs":
-            found = {"logs": "one\ntwo\n\x1b[2J\n"}
-        if what == "stop":
-            found["status"] = "STOPPED"
-            found = {"stopped": True}
-        return 200, json.dumps(found).encode()
-
-    def _submitted(self, asked: dict[str, Any]) -> tuple[int, bytes]:
-        started = {"status": "RUNNING", "start_time": 1_700_000_000_000, "message": "running"}
-        self.server.jobs[asked["submission_id"]] = {**asked, **started}
-        return 200, json.dumps({"submission_id": asked["submission_id"]}).encode()
 
 
 @pytest.fixture
 def dashboard() -> Iterator[Dashboard]:
     """Serve one on a free port."""
-    with Dashboard() as found:
-        thread = Thread(target=found.serve_forever, args=(0.01,))
-        thread.start()
+    with served() as found:
         yield found
-        found.shutdown()
-        thread.join()
 
 
 def test_a_job_is_submitted_once_and_found_again(dashboard: Dashboard) -> None:
     env = {"CIFAR_DIST_SPACE": "trials: 2"}
-    assert submit_by_api(dashboard.address, TOKEN, ENTRY, env, NAME)
-    assert not submit_by_api(dashboard.address, TOKEN, ENTRY, env, NAME)
+    jobs = JobsApi(dashboard.address, TOKEN)
+    assert jobs.submit(ENTRY, env, NAME) is None
+    again = jobs.submit(ENTRY, env, NAME)
+    assert again is not None and again.state == "running"
     assert dashboard.jobs[NAME]["entrypoint"] == ENTRY
     assert dashboard.jobs[NAME]["runtime_env"] == {"env_vars": env}
-    found = JobsApi(dashboard.address, TOKEN).status(NAME)
+    found = jobs.status(NAME)
     assert (found.name, found.kind, found.state) == (NAME, "tune", "running")
     assert (found.age_seconds or 0) > 1e7
 
 
+@pytest.mark.parametrize(
+    ("status", "state"), [("FAILED", None), ("STOPPED", None), ("SUCCEEDED", "succeeded")]
+)
+def test_a_job_that_ended_badly_makes_room_and_one_that_ended_well_is_found(
+    status: str, state: str | None, dashboard: Dashboard
+) -> None:
+    jobs = JobsApi(dashboard.address, TOKEN)
+    jobs.submit(ENTRY, {}, NAME)
+    dashboard.jobs[NAME]["status"] = status
+    found = jobs.submit(ENTRY, {}, NAME)
+    assert (found.state if found else None) == state
+    assert jobs.status(NAME).state == (state or "running")
+
+
+@pytest.mark.parametrize(
+    ("token", "answer", "kind"),
+    [
+        (None, None, ForbiddenError),
+        ("wrong-token", None, ForbiddenError),
+        (TOKEN, (500, b"no agent"), RunError),
+    ],
+)
+def test_a_refused_submission_is_never_taken_for_one_that_is_there(
+    token: str | None,
+    answer: tuple[int, bytes] | None,
+    kind: type[CifarDistError],
+    dashboard: Dashboard,
+) -> None:
+    dashboard.answer = answer
+    with pytest.raises(kind):
+        JobsApi(dashboard.address, token).submit(ENTRY, {}, NAME)
+    assert dashboard.jobs == {}
+
+
 def test_the_token_is_asked_for_before_it_is_sent(dashboard: Dashboard) -> None:
-    submit_by_api(dashboard.address, TOKEN, ENTRY, {}, NAME)
+    JobsApi(dashboard.address, TOKEN).submit(ENTRY, {}, NAME)
     assert dashboard.requests[0] == ("GET", "/api/version", None)
     assert {token for _, _, token in dashboard.requests[1:]} == {f"Bearer {TOKEN}"}
 
@@ -158,7 +105,7 @@ def test_the_drivers_own_exit_code_wins_over_words(dashboard: Dashboard) -> None
 def test_only_jobs_of_this_program_are_listed_newest_first(dashboard: Dashboard) -> None:
     jobs = JobsApi(dashboard.address, TOKEN)
     for number, name in enumerate(("first", "second")):
-        assert jobs.submit(ENTRY, {}, name)
+        jobs.submit(ENTRY, {}, name)
         dashboard.jobs[name]["start_time"] += number
     dashboard.jobs["other"] = {"submission_id": "other", "status": "RUNNING", "metadata": None}
     assert [each.name for each in jobs.rows()] == ["second", "first"]
@@ -170,7 +117,6 @@ def test_a_job_is_stopped_and_its_log_read(dashboard: Dashboard) -> None:
     assert jobs.log(NAME) == ["one", "two", "?[2J"]
     assert jobs.stop(NAME)
     assert jobs.status(NAME).state == "stopped"
-    assert list(read_again(jobs, NAME, 2, no_sleep)) == ["two", "?[2J"]
 
 
 def test_an_open_cluster_is_refused_unless_allowed_and_never_gets_the_token(
@@ -178,10 +124,10 @@ def test_an_open_cluster_is_refused_unless_allowed_and_never_gets_the_token(
 ) -> None:
     dashboard.is_open = True
     with pytest.raises(RefusedError, match=r"asks nobody for a token.*--allow-insecure"):
-        submit_by_api(dashboard.address, TOKEN, ENTRY, {}, NAME)
+        JobsApi(dashboard.address, TOKEN).submit(ENTRY, {}, NAME)
     assert dashboard.jobs == {}
     monkeypatch.setenv(consent.VARIABLE, "1")
-    assert submit_by_api(dashboard.address, TOKEN, ENTRY, {}, NAME)
+    assert JobsApi(dashboard.address, TOKEN).submit(ENTRY, {}, NAME) is None
     assert {token for _, _, token in dashboard.requests} == {None}
 
 
@@ -250,7 +196,7 @@ def test_http_to_the_outside_needs_consent() -> None:
 
 def test_a_secret_never_travels_in_what_the_api_shows(dashboard: Dashboard) -> None:
     with pytest.raises(RefusedError, match="AWS_SECRET_ACCESS_KEY would be shown"):
-        submit_by_api(dashboard.address, TOKEN, ENTRY, {"AWS_SECRET_ACCESS_KEY": "x"}, NAME)
+        JobsApi(dashboard.address, TOKEN).submit(ENTRY, {"AWS_SECRET_ACCESS_KEY": "x"}, NAME)
     assert dashboard.requests == []
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from cifar_dist.config import S3
 from cifar_dist.documents.doctor import CheckRow
+from cifar_dist.errors import CifarDistError, ConfigError, RunError, StoreError
 from cifar_dist.submission.kubectl import Kubectl
 from cifar_dist.submission.preflight import Flight, examined
 from cifar_dist.submission.surroundings import ONLINE, numbers
-from tests.fake_cluster import DATA, SPACE, STORE, FakeCluster, asking, node
+from tests.fake_cluster import SPACE, STORE, FakeCluster, asking, node
 from tests.kubernetes.specs import changed, sound
 
 FORBIDDEN = 'Error from server (Forbidden): nodes is forbidden: User "u" cannot list'
@@ -42,7 +43,6 @@ def rows(
         "manifest": manifest or sound(),
         "pods": pods,
         "store": STORE,
-        "data": DATA,
         "s3": S3(),
         "operator_namespace": "kuberay-system",
         "release": "0.1.0",
@@ -179,6 +179,41 @@ def test_secrets_are_looked_for_by_name_and_key_without_their_values(cluster: Cl
     assert rows(changed(sound(), token))["secrets"].verdict == "ok"
     asked = [call for call in cluster.calls if "get secret" in call]
     assert asked and all("{{$key}}" in call and "$_" in call for call in asked)
+
+
+def test_a_secret_that_may_not_be_looked_at_hides_no_other_that_is_missing(
+    cluster: Cluster,
+) -> None:
+    key = {"name": "K", "valueFrom": {"secretKeyRef": {"name": "a-store", "key": "k"}}}
+    named = changed(
+        sound(),
+        {
+            "spec.rayClusterSpec.authOptions.secretName": "z-token",
+            f"{WORKER}.containers.0.env": [key],
+        },
+    )
+    cluster.refuse("/secrets/a-store", FORBIDDEN)
+    row = rows(named)["secrets"]
+    assert (row.verdict, "z-token" in row.found) == ("failed", True)
+    cluster.answer("/secrets/z-token", "auth_token ")
+    assert "may not look at a-store" in rows(named)["secrets"].found
+    cluster.refuse("/secrets/z-token", FORBIDDEN)
+    assert rows(named)["secrets"].verdict == "skipped"
+
+
+@pytest.mark.parametrize("error", [StoreError("HTTP 403"), RunError("no answer"), ConfigError("x")])
+@pytest.mark.usefixtures("cluster")
+def test_a_store_that_this_machine_cannot_read_refuses_nothing(
+    error: CifarDistError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of somebody else")
+    monkeypatch.setattr("cifar_dist.submission.surroundings.open_store", refuse)
+    row = rows()["store"]
+    assert (row.verdict, row.exit_code) == ("warning", 0)
+    assert numbers(STORE, S3(), "tune", "x") == set()
 
 
 def test_a_platform_of_another_version_and_an_operator_are_named(cluster: Cluster) -> None:

@@ -1,6 +1,5 @@
 """How many pods of which group a run needs, and what the platform cannot hold."""
 
-import json
 import math
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 from cifar_dist.errors import ConfigError
 from cifar_dist.submission.asked import Asked
-from cifar_dist.submission.rayjob import ASKED, Plan, plan, pod_of
+from cifar_dist.submission.rayjob import ASKED, STORE, TITLE, Plan, plan, pod_of
 from cifar_dist.submission.values import complete
 from tests.test_submission_asked import of_job, of_space
 
@@ -18,6 +17,12 @@ GPUS = {"workerGroups": {"cpu": {"enabled": False}, "gpu": {"enabled": True}}}
 
 def planned(asked: Asked, *layers: dict[str, Any], number: int = 1) -> Plan:
     return plan(asked, complete(PLACES, *layers), "cifar-dist submit", number)
+
+
+def chosen(plan: Plan) -> str:
+    """Name the one group that a plan enables."""
+    (name,) = [key for key, each in plan.values["workerGroups"].items() if each["enabled"]]
+    return str(name)
 
 
 def group(limits: dict[str, str], most: int = 4, **more: Any) -> dict[str, Any]:
@@ -31,12 +36,12 @@ def test_each_worker_of_a_run_has_a_pod_and_all_its_cpus(workers: int | None) ->
     found = planned(of_job(placement__workers=workers))
     count = workers or 1
     assert found.pods == (count, count)
-    chosen = found.values["workerGroups"]
-    assert chosen["cpu"] == {
+    groups = found.values["workerGroups"]
+    assert groups["cpu"] == {
         "enabled": True, "minReplicas": count, "maxReplicas": count, "replicas": count,
         "spread": True,
     }  # fmt: skip
-    assert chosen["gpu"] == {"enabled": False}
+    assert groups["gpu"] == {"enabled": False}
     assert f"--workers {count} " in found.command.line
     assert "placement.cpus_per_worker=2 " in found.command.line
 
@@ -51,13 +56,13 @@ def test_a_pod_holds_more_workers_where_the_placement_says_so() -> None:
 def test_a_run_takes_the_gpus_of_the_enabled_group_or_those_it_asks_for() -> None:
     four = {"workerGroups": {"gpu": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}}}
     found = planned(of_job(placement__workers=8), GPUS, four)
-    assert (found.group, found.pods) == ("gpu", (2, 2))
+    assert (chosen(found), found.pods) == ("gpu", (2, 2))
     assert "placement.gpus_per_worker=1 " in found.command.line
     assert "placement.cpus_per_worker=2 " in found.command.line
     found = planned(of_job(placement__gpus_per_worker=0.5, placement__workers=2))
-    assert (found.group, found.pods) == ("gpu", (1, 1))
+    assert (chosen(found), found.pods) == ("gpu", (1, 1))
     assert found.values["workerGroups"]["cpu"] == {"enabled": False}
-    assert planned(of_job(placement__gpus_per_worker=0), GPUS).group == "cpu"
+    assert chosen(planned(of_job(placement__gpus_per_worker=0), GPUS)) == "cpu"
 
 
 def test_a_sweep_may_grow_to_its_groups_most() -> None:
@@ -71,10 +76,23 @@ def test_a_sweep_may_grow_to_its_groups_most() -> None:
     assert found.pods == (0, 2)
 
 
-def test_the_head_is_told_how_far_its_autoscaler_may_go() -> None:
-    grown = planned(of_space("dropout", placement__concurrency=3)).values["job"]["env"]
-    assert json.loads(grown["CIFAR_DIST_CLUSTER_LIMITS"]) == [[2, 0, 2]]
-    assert "CIFAR_DIST_CLUSTER_LIMITS" not in planned(of_job()).values["job"]["env"]
+def test_a_fixed_number_of_pods_is_kept_by_a_sweep_and_bounds_it() -> None:
+    two = group({"cpu": "2", "memory": "6Gi"}, replicas=2)
+    found = planned(of_space("dropout"), two)
+    assert found.pods == (2, 2)
+    assert "placement.concurrency=4 " in found.command.line
+    with pytest.raises(ConfigError, match=r"concurrency=5 .*whose replicas is 2"):
+        planned(of_space("dropout", placement__concurrency=5), two)
+
+
+def test_the_first_group_that_holds_the_work_is_taken() -> None:
+    big = {"requests": {"cpu": "8", "memory": "8Gi"}, "limits": {"cpu": "8", "memory": "8Gi"}}
+    layer = {"workerGroups": {"big": {"enabled": True, "resources": big}}}
+    assert chosen(planned(of_job(placement__cpus_per_worker=6), layer)) == "big"
+    assert chosen(planned(of_job(), layer)) == "cpu"
+    layer["workerGroups"]["big"]["enabled"] = False
+    with pytest.raises(ConfigError, match="group cpu with 2 CPUs"):
+        planned(of_job(placement__cpus_per_worker=6), layer)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +108,7 @@ def test_without_an_autoscaler_the_pods_are_there_from_the_start(fixed: dict[str
     ("asked", "layer", "said"),
     [
         (of_job(placement__workers=0), {}, "placement.workers=0 trains in the head"),
+        (of_space("dropout", placement__workers=0), {}, "placement.workers=0 trains in the head"),
         (of_job(placement__workers=5), {}, "placement.workers=5 .*cpu.*maxReplicas is 4"),
         (of_job(placement__cpus_per_worker=3), {}, "3 CPUs .*group cpu with 2 CPUs"),
         (of_space("dropout", placement__concurrency=9), {}, "concurrency=9 .*maxReplicas is 4"),
@@ -135,7 +154,8 @@ def test_the_job_is_named_resumed_and_charged_as_the_platform_says() -> None:
     job = found.values["job"]
     assert job["name"] == found.command.name and job["name"].endswith("-2")
     assert job["render"] is True and job["kind"] == "train"
-    assert job["annotations"] == {ASKED: "cifar-dist submit"}
+    title = {TITLE: "speednet-2", STORE: found.store}
+    assert job["annotations"] == {ASKED: "cifar-dist submit", **title}
     assert job["entrypoint"].endswith(" --resume --metrics-port 9500")
     assert "placement.cpu_hour_price=1.0" in job["entrypoint"]
     assert "placement.gpu_hour_price=2.0" in job["entrypoint"]
@@ -144,6 +164,6 @@ def test_the_job_is_named_resumed_and_charged_as_the_platform_says() -> None:
 
 def test_a_text_is_not_filled_in_by_kubernetes(tmp_path: Any) -> None:
     path = tmp_path / "job.yaml"
-    path.write_text("name: mine # $(HOME)\n")
+    path.write_text("name: mine # $(HOME) $$5 $x\n")
     job = planned(of_job(str(path))).values["job"]
-    assert job["env"] == {"CIFAR_DIST_JOB": "name: mine # $$(HOME)\n"}
+    assert job["env"] == {"CIFAR_DIST_JOB": "name: mine # $$(HOME) $$$$5 $$x\n"}

@@ -1,10 +1,9 @@
-"""What `submit ls`, `status`, `logs` and `stop` do with what a cluster shows."""
+"""What `submit ls`, `status` and `stop` do with what a cluster shows."""
 
 import pytest
 
-from cifar_dist.errors import ConfigError
+from cifar_dist.errors import CifarDistError, RunError
 from cifar_dist.submission.door import ForbiddenError, NotFoundError, UnreachableError
-from cifar_dist.submission.logs import followed, last_lines, spoken
 from cifar_dist.submission.observed import age_seconds
 from cifar_dist.submission.snapshot import Snapshot
 from cifar_dist.submission.status import row, rows, status
@@ -77,6 +76,15 @@ def test_the_status_of_a_waiting_job_says_why() -> None:
     assert "get nodes" in door.asked
 
 
+def test_an_event_of_an_older_job_of_the_same_name_is_not_told() -> None:
+    said = event("InvalidRayJobSpec", "ns/x: no entrypoint", NAME)
+    said["involvedObject"]["uid"] = "old"
+    moment = Moment(job("Initializing", uid="new"), [pod("head")], events=[said])
+    assert status(Played(moment), NAME).causes == []
+    said["involvedObject"]["uid"] = "new"
+    assert status(Played(moment), NAME).causes == ["InvalidRayJobSpec: ns/x: no entrypoint"]
+
+
 def test_an_account_that_may_not_read_nodes_still_gets_the_causes() -> None:
     head = pod("head")
     said = event("FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.", head)
@@ -106,17 +114,29 @@ def test_stopping_asks_ray_waits_for_the_driver_and_only_then_deletes() -> None:
     assert "commits" in told[0]
 
 
-def test_whoever_may_not_ask_ray_stops_by_the_operator_and_is_told_what_it_costs() -> None:
+@pytest.mark.parametrize("refused", [FORBIDDEN, RunError("the dashboard does not answer")])
+def test_whoever_cannot_ask_ray_stops_by_the_operator_and_is_told_what_it_costs(
+    refused: CifarDistError,
+) -> None:
     door = Played(Moment(running(), [HEAD]))
-    told = stopped(door, FORBIDDEN)
+    told = stopped(door, refused)
     assert "since the last commit" in told[0]
     assert door.asked[-1].startswith("delete rayjobs.ray.io " + NAME)
 
 
-def test_a_driver_that_does_not_end_is_not_waited_for_without_end() -> None:
-    told = stopped(Played(Moment(running(), [HEAD])))
-    assert any("did not end within" in each for each in told)
-    assert "is deleted" in told[-1]
+def test_a_driver_has_the_time_that_its_ray_gives_it_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wait = {"name": "RAY_JOB_STOP_WAIT_TIME_S", "value": "3000"}
+    pod_spec = {"spec": {"containers": [{"name": "ray-head", "env": [wait]}]}}
+    spec = {"rayClusterSpec": {"headGroupSpec": {"template": pod_spec}}}
+    for job_spec, seconds in (({}, 180), (spec, 3060)):
+        now = iter(range(0, 100_000, 100))
+        monkeypatch.setattr("cifar_dist.submission.stop.time.monotonic", lambda now=now: next(now))
+        told = stopped(Played(Moment({**running(), "spec": job_spec}, [HEAD])))
+        assert any(f"did not end within {seconds} s" in each for each in told)
+        assert next(now) >= seconds
+        assert "is deleted" in told[-1]
 
 
 @pytest.mark.parametrize(
@@ -140,69 +160,3 @@ def test_a_cluster_that_is_away_while_stopping_deletes_nothing_blindly() -> None
 def test_stopping_what_is_not_there_says_so() -> None:
     with pytest.raises(NotFoundError):
         stopped(Played(Moment(NotFoundError("not found"))))
-
-
-def test_the_last_lines_are_the_heads_without_secrets() -> None:
-    door = Played(Moment(running(), [HEAD], log="one\ntoken=abcdef123456 \x1b[2J\n"))
-    assert last_lines(door, NAME, 20) == ["one", "token=*** ?[2J"]
-    assert "--tail=20" in door.asked[-1] and "-c ray-head" in door.asked[-1]
-
-
-def test_a_job_without_a_head_has_no_log_and_says_where_the_results_are() -> None:
-    with pytest.raises(ConfigError, match="store"):
-        last_lines(Played(Moment(running())), NAME, 20)
-
-
-def test_a_followed_log_has_each_line_once_and_goes_on_in_a_new_head() -> None:
-    times = [f"2026-11-22T01:00:0{second}.000000000Z" for second in range(6)]
-    first = f"{times[0]} a\n{times[1]} b"
-    longer = f"{times[1]} b\n{times[2]} c"
-    other = f"{times[4]} d\n"
-    new = pod("head", "head-2", ready=True)
-    told: list[str] = []
-    door = Played(
-        Moment(running(), [HEAD], log=first),
-        Moment(running(), [HEAD], log=longer),
-        Moment(UnreachableError("away")),
-        Moment(running(), [], log=""),
-        Moment(running(), [new], log=other),
-        Moment(job("Complete", "SUCCEEDED"), [new], log=f"{other}{times[5]} end"),
-    )
-    lines = list(followed(door, NAME, 10, told.append, no_sleep))
-    assert lines == ["a", "b", "c", "d", "end"]
-    assert told == ["the log goes on in a new head"]
-
-
-def test_a_log_begins_with_the_driver_and_not_with_rays_own_start() -> None:
-    early = Moment(job("Initializing"), [HEAD], log="2026-11-22T01:00:00Z ray")
-    later = Moment(running(), [HEAD], log="2026-11-22T01:01:01Z driver")
-    door = Played(early, later, STOPPED)
-    assert list(followed(door, NAME, 10, print, no_sleep)) == ["driver"]
-    assert any("--since-time=2026-11-22T01:01:00Z --tail=10" in asked for asked in door.asked)
-
-
-@pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        ('{"level": "INFO", "message": "trial 3 pruned", "run": "a-1"}', "trial 3 pruned"),
-        ('{"level": "WARNING", "message": "waiting"}', "WARNING waiting"),
-        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
-        ('{"message": 7}', '{"message": 7}'),
-        ("7", "7"),
-    ],
-)
-def test_a_json_record_is_told_as_its_message(said: str, words: str) -> None:
-    assert spoken(said) == words
-
-
-def test_a_log_that_cannot_be_read_now_is_tried_again() -> None:
-    door = Played(Moment(running(), [HEAD]), STOPPED, refused={"logs": UnreachableError("away")})
-    assert list(followed(door, NAME, 10, print, no_sleep)) == []
-
-
-def test_a_followed_log_ends_with_a_deleted_job() -> None:
-    gone = Moment(NotFoundError("not found"))
-    door = Played(Moment(running(), [HEAD], log="2026-11-22T01:00:01Z a"), gone)
-    assert list(followed(door, NAME, 10, print, no_sleep)) == ["a"]
-    with pytest.raises(NotFoundError):
-        list(followed(Played(gone), NAME, 10, print, no_sleep))

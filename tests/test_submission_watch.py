@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from cifar_dist.errors import ConfigError, RunError
+from cifar_dist.errors import CifarDistError, ConfigError, RunError
 from cifar_dist.submission.door import ForbiddenError, NotFoundError, UnreachableError
 from cifar_dist.submission.observed import exit_code, outcome, state
+from cifar_dist.submission.snapshot import Snapshot
 from cifar_dist.submission.watch import Outcome, follow
 from tests.submitted_jobs import (
     NAME,
@@ -26,10 +27,14 @@ DONE = Moment(job("Complete", "SUCCEEDED"))
 ENTRY = "Job entrypoint command failed with exit code {}, last available logs (truncated):\n"
 
 
+def no_show(_: Snapshot) -> None:
+    """Show it to nobody."""
+
+
 def told(*moments: Moment) -> tuple[list[str], Outcome]:
     """Follow a job through moments; what was told, and how it ended."""
     lines: list[str] = []
-    ended = follow(Played(*moments), NAME, lines.append, no_sleep)
+    ended = follow(Played(*moments), NAME, lines.append, no_show, no_sleep)
     assert all(each and "\n" not in each for each in lines)
     return lines, ended
 
@@ -163,7 +168,7 @@ def test_a_cluster_that_does_not_answer_is_told_once_and_waited_for() -> None:
 
 def test_a_cluster_that_is_away_for_an_hour_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(0, 100_000, 1_000))
-    monkeypatch.setattr("cifar_dist.submission.watch.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("cifar_dist.submission.patience.time.monotonic", lambda: next(now))
     with pytest.raises(UnreachableError, match="for an hour"):
         told(Moment(UnreachableError("no answer")))
 
@@ -181,7 +186,7 @@ def test_a_refused_account_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ForbiddenError):
         told(refused)
     now = iter(range(0, 100_000, 100))
-    monkeypatch.setattr("cifar_dist.submission.watch.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("cifar_dist.submission.patience.time.monotonic", lambda: next(now))
     with pytest.raises(ForbiddenError):
         told(Moment(running(), [HEAD]), refused)
 
@@ -220,23 +225,26 @@ def test_why_it_waits_is_told_once_and_again_beside_the_operators_deadline() -> 
     assert "last seen: head: no node has enough cpu" in ended.reason
 
 
-def test_events_that_may_not_be_read_stop_nothing() -> None:
+@pytest.mark.parametrize("error", [ForbiddenError("events"), RunError("leader changed")])
+def test_events_that_cannot_be_read_stop_nothing(error: CifarDistError) -> None:
     door = Played(*[Moment(job("Initializing"), [pod("head")])] * 4, DONE)
     door_json = door.json
 
     def json(*arguments: str) -> dict[str, Any]:
         if arguments[1] == "events":
-            raise ForbiddenError("events")
+            raise error
         return door_json(*arguments)
 
     door.json = json  # type: ignore[method-assign]
-    assert follow(door, NAME, lambda _: None, no_sleep).exit_code == 0
+    assert follow(door, NAME, lambda _: None, no_show, no_sleep).exit_code == 0
 
 
 def test_a_job_that_runs_with_all_its_workers_costs_two_requests_a_look() -> None:
     door = Played(*[Moment(running(), [HEAD, pod(ready=True)])] * 10, DONE)
-    follow(door, NAME, lambda _: None, no_sleep)
+    seen: list[Snapshot] = []
+    follow(door, NAME, lambda _: None, seen.append, no_sleep)
     assert len(door.asked) == 2 * 11
+    assert len(seen) == 11 and seen[-1].job == DONE.job
 
 
 def test_what_a_program_wrote_reaches_the_terminal_as_one_clean_short_line() -> None:

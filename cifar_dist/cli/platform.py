@@ -12,20 +12,18 @@ import typer
 from cifar_dist.cli import options
 from cifar_dist.cli.commands import add
 from cifar_dist.cli.output import emit, say
-from cifar_dist.cli.submitted import NAMESPACE, Namespace, On, kubectl
+from cifar_dist.cli.submitted import NAMESPACE, RELEASE, Namespace, On, Release, kubectl
 from cifar_dist.errors import ConfigError
 from cifar_dist.submission.door import ForbiddenError, NotFoundError
 
 if TYPE_CHECKING:
-    from cifar_dist.documents import PlatformDocument, SubmissionRow
+    from cifar_dist.documents import PlatformDocument
     from cifar_dist.store import Store as OpenStore
     from cifar_dist.submission.kubectl import Kubectl
+    from cifar_dist.submission.observed import Object
     from cifar_dist.submission.values import Values
 
-RELEASE = "cifar-dist"
-_SUFFIX = re.compile(r"-[0-9a-f]{8}(-\d+)?$")  # that a job has beside its title
 
-Release = Annotated[str, typer.Option("--release", metavar="NAME", help="Release of the chart.")]
 ValuesFiles = Annotated[
     list[Path] | None,
     typer.Option("--values", metavar="FILE", help="Values of the chart, repeatable."),
@@ -65,8 +63,8 @@ def _deploy(
 ) -> None:
     """Install or upgrade the platform, wait until it is ready, test its token and its store.
 
-    Namespace and Secrets are made if they are missing. Without --values it is a small one for
-    development with a store of its own. It needs helm, kubectl and the KubeRay operator.
+    Namespace and Secrets are made if they are missing. Without --values it keeps those it has; a
+    new one is small, for development, with a store of its own. It needs helm, kubectl and KubeRay.
     """
     from cifar_dist.documents import PlatformDocument
     from cifar_dist.submission import platform
@@ -146,7 +144,7 @@ def _fetch(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Fetch the best checkpoint of the newest job that succeeded, every byte verified.
+    """Fetch the best checkpoint of a job, of the newest that succeeded; every byte is verified.
 
     A store inside the cluster is reached through a forwarded port, with the platform's own keys.
     """
@@ -154,19 +152,23 @@ def _fetch(
     from cifar_dist.report.tables import artifacts_table
     from cifar_dist.runs import fetch
     from cifar_dist.submission import access
-    from cifar_dist.submission.status import status
+    from cifar_dist.submission.observed import text
+    from cifar_dist.submission.rayjob import STORE
+    from cifar_dist.submission.snapshot import look
 
     door = kubectl(on, namespace)
     values, full = _installed(door, release)
     chosen = name or access.newest(door, ("succeeded",))
     if chosen is None:
         raise ConfigError("no submitted job has succeeded yet; `submit ls` tells how they stand")
-    if not values.store.uri:
-        raise ConfigError("the platform names no store; use `artifacts get` with --store")
+    job = look(door, chosen).job
+    uri = text(job, "metadata", "annotations", STORE)
+    if not uri.startswith("s3://"):
+        raise ConfigError(f"{chosen} does not name its store; use `artifacts get` with --store")
     with access.store_environment(door, values, full, os.environ) as environment:
         os.environ.update(environment)
-        opened = options.opened(values.store.uri)
-        run = _finished(opened, status(door, chosen))
+        opened = options.opened(uri)
+        run = _finished(opened, job)
         say(f"{chosen} is {run} in {opened.uri}")
         folder = output or Path(run)
         rows = fetch(opened, run, folder, "best", force=False)
@@ -174,20 +176,31 @@ def _fetch(
     emit(document, artifacts_table, json)
 
 
-def _finished(store: "OpenStore", job: "SubmissionRow") -> str:
-    """Find the newest finished run or sweep that a job's title names: its id is the store's own."""
-    from cifar_dist.runs import list_runs
+def _finished(store: "OpenStore", job: "Object") -> str:
+    """Find what a job made: the one finished run of its title that was written while it was there.
 
-    title = _SUFFIX.sub("", job.name)
-    wanted = re.compile(rf"{re.escape(title)}(-\d+)?-[0-9a-f]{{8}}(-\d+)?")
-    rows = list_runs(store, "runs" if job.kind == "train" else "sweeps", f"{title}-")
-    found = [row for row in rows if row.state == "finished" and wanted.fullmatch(row.id)]
-    if not found:
+    The run's id ends in digits of the store's own, which no job knows.
+    """
+    from cifar_dist.runs import list_runs
+    from cifar_dist.submission.observed import KIND_LABEL, lifetime, name_of, text
+    from cifar_dist.submission.rayjob import TITLE
+
+    title = text(job, "metadata", "annotations", TITLE)
+    wanted = re.compile(rf"{re.escape(title)}-[0-9a-f]{{8}}(-\d+)?")
+    kind = "runs" if text(job, "metadata", "labels", KIND_LABEL) == "train" else "sweeps"
+    begin, end = lifetime(job)
+    found = [
+        row.id
+        for row in list_runs(store, kind, f"{title}-")
+        if row.state == "finished" and wanted.fullmatch(row.id) and begin <= row.modified <= end
+    ]
+    if len(found) != 1:
+        what = "several finished" if found else "nothing finished"
         raise ConfigError(
-            f"{store.uri} has nothing finished of {job.name}; look with `artifacts ls --store "
-            f"{store.uri}`"
+            f"{store.uri} has {what} of {name_of(job)}, written while it was there; choose with "
+            f"`artifacts ls --store {store.uri}` and fetch it with `artifacts get`"
         )
-    return max(found, key=lambda row: row.modified).id
+    return found[0]
 
 
 def _installed(door: "Kubectl", release: str) -> "tuple[Values, str]":

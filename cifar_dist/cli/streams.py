@@ -69,6 +69,8 @@ class Copied:
         self._lock, self._begun, self._is_torn = RLock(), "", False
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_stream":  # of one that is being copied, which has nothing yet
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:

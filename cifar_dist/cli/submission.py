@@ -34,7 +34,8 @@ def standing(document: "SubmissionDocument") -> str:
             return f"{name} is submitted {place}"
         case "found":
             stands = f" ({document.outcome})" if document.outcome else ""
-            return f"{name} was submitted before {place}{stands}; --fresh runs it again beside it"
+            again = "; --fresh runs it again beside it" if document.namespace else ""
+            return f"{name} was submitted before {place}{stands}{again}"
         case "ended":
             return f"{name}: {document.outcome}: {document.reason}"
     return f"{name} is not created: see the failed checks"
@@ -43,10 +44,15 @@ def standing(document: "SubmissionDocument") -> str:
 def summary(document: "SubmissionDocument", where: str | None = None) -> str:
     """Say what became of it and which three commands come next; `where` are their flags."""
     lines = [standing(document)]
+    place = flags_to(document) if where is None else where
     if document.state == "found" and document.exit_code:
         lines.append(f"it ended with: {document.reason}")
+    if document.state in ("found", "ended") and document.exit_code:
+        first = (
+            f"`cifar-dist submit stop {document.name}{place}`, then " if document.namespace else ""
+        )
+        lines.append(f"resume: {first}the same command; it goes on from the store")
     if document.state not in ("refused", "ended"):
-        place = flags_to(document) if where is None else where
         lines += [
             f"status: cifar-dist submit status {document.name}{place}",
             f"log:    cifar-dist submit logs {document.name} --follow{place}",

@@ -1,6 +1,5 @@
 """`submit tune` and `submit train`: the same work, on a Kubernetes cluster or an existing Ray."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,21 +10,18 @@ from cifar_dist.cli import options, submitted, train, tune
 from cifar_dist.cli.commands import add
 from cifar_dist.cli.output import emit, say
 from cifar_dist.cli.submission import flags_to, manifest_text, standing, summary, tell_checks
-from cifar_dist.cli.submitted import NAMESPACE, Follow, Namespace, On
+from cifar_dist.cli.submitted import NAMESPACE, RELEASE, Follow, Namespace, On, Release
 from cifar_dist.errors import ConfigError, InterruptedRunError
 
 if TYPE_CHECKING:
     from cifar_dist.documents.submission import SubmissionDocument
     from cifar_dist.submission.asked import Asked
+    from cifar_dist.submission.jobs_api import JobsApi
     from cifar_dist.submission.kubectl import Kubectl
+    from cifar_dist.submission.snapshot import Snapshot
 
-RELEASE = "cifar-dist"
-_LAST_LINES_SECONDS = 10.0
+_LOG_LINES = 1000  # that a followed log begins with
 
-Release = Annotated[
-    str,
-    typer.Option("--release", metavar="NAME", help="Release of the chart that is the platform."),
-]
 ValuesFiles = Annotated[
     list[Path] | None,
     typer.Option(
@@ -206,7 +202,7 @@ def _submit(asked: "Asked", command: typer.Context) -> None:
     line = typed(["cifar-dist", *sys.argv[1:]])
     files = tuple(given["values"] or ())
     place = Place(given["namespace"], given["release"], files, door, line)
-    document = submit(asked, place, fresh=given["fresh"], dry_run=dry_run)
+    document = submit(asked, place, say, fresh=given["fresh"], dry_run=dry_run)
     tell_checks(document)
     if door is not None and follows and document.state in ("created", "found"):
         document = _followed(document, door)
@@ -217,29 +213,21 @@ def _submit(asked: "Asked", command: typer.Context) -> None:
 
 def _followed(document: "SubmissionDocument", door: "Kubectl") -> "SubmissionDocument":
     """Tell what becomes of a run, with its log beside it, until it ends."""
-    from concurrent.futures import wait
-
-    from cifar_dist.daemon import begun
-    from cifar_dist.submission.logs import followed, spoken
+    from cifar_dist.submission.logs import HeadLog, spoken
     from cifar_dist.submission.watch import follow
 
     name = document.name
     say(standing(document))
+    log = HeadLog(door, _LOG_LINES, say)
 
-    def repeat() -> None:
-        for each in followed(door, name, 1000, say):
+    def repeat(seen: "Snapshot") -> None:
+        for each in log.new(seen):
             say(spoken(each))
 
-    log = begun(repeat)
     try:
-        ended = follow(door, name, say)
-        wait([log], timeout=_LAST_LINES_SECONDS)
+        ended = follow(door, name, say, repeat)
     except KeyboardInterrupt:
-        place = f"{name}{flags_to(document)}"
-        raise InterruptedRunError(
-            f"{name} goes on without being watched; look with `cifar-dist submit status {place}`, "
-            f"end it with `cifar-dist submit stop {place}`"
-        ) from None
+        raise _left(name, flags_to(document)) from None
     return document.model_copy(
         update={
             "state": "ended",
@@ -250,16 +238,22 @@ def _followed(document: "SubmissionDocument", door: "Kubectl") -> "SubmissionDoc
     )
 
 
+def _left(name: str, where: str) -> InterruptedRunError:
+    place = f"{name}{where}"
+    return InterruptedRunError(
+        f"{name} goes on without being watched; look with `cifar-dist submit status {place}`, "
+        f"end it with `cifar-dist submit stop {place}`"
+    )
+
+
 def _submit_to_ray(asked: "Asked", address: str, follows: bool, json: bool) -> None:
     from cifar_dist.documents.submission import SubmissionDocument
     from cifar_dist.submission.asked import command
-    from cifar_dist.submission.jobs_api import submit_by_api
-    from cifar_dist.submission.logs import read_again
 
     where = asked.located("", "")
-    run = command(asked, where)
-    token = os.environ.get("RAY_AUTH_TOKEN")
-    is_new = submit_by_api(address, token, run.line, run.environment, run.name)
+    run = command(asked, where).encoded()
+    jobs = submitted.api(address)
+    found = jobs.submit(run.line, run.environment, run.name)
     document = SubmissionDocument(
         name=run.name,
         namespace=None,
@@ -271,18 +265,29 @@ def _submit_to_ray(asked: "Asked", address: str, follows: bool, json: bool) -> N
         manifest=None,
         manifest_sha256=None,
         checks=[],
-        state="submitted" if is_new else "found",
-        outcome=None,
-        reason=None,
+        state="found" if found else "submitted",
+        outcome=found.state if found else None,
+        reason=found.reason if found else None,
         exit_code=0,
     )
+    flags = f" --ray {address}"
     if follows:
-        jobs = submitted.api(address)
-        for each in read_again(jobs, run.name, 1000):
-            say(each)
-        ended = jobs.status(run.name)
-        update = {"state": "ended", "outcome": ended.state, "reason": ended.reason}
-        document = document.model_copy(update={**update, "exit_code": ended.exit_code or 0})
-    emit(document, lambda told: summary(told, f" --ray {address}"), json)
+        document = _followed_on_ray(document, jobs, flags)
+    emit(document, lambda told: summary(told, flags), json)
     if document.exit_code:
         raise typer.Exit(document.exit_code)
+
+
+def _followed_on_ray(
+    document: "SubmissionDocument", jobs: "JobsApi", flags: str
+) -> "SubmissionDocument":
+    from cifar_dist.submission.logs import read_again
+
+    try:
+        for each in read_again(jobs, document.name, _LOG_LINES, say):
+            say(each)
+        ended = jobs.status(document.name)
+    except KeyboardInterrupt:
+        raise _left(document.name, flags) from None
+    update = {"state": "ended", "outcome": ended.state, "reason": ended.reason}
+    return document.model_copy(update={**update, "exit_code": ended.exit_code or 0})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cifar_dist.submission.jobs_api import JobsApi
     from cifar_dist.submission.kubectl import Kubectl
 
-NAMESPACE = "cifar-dist"
+NAMESPACE = RELEASE = "cifar-dist"
 _STOP_SECONDS = 60.0  # a busy head takes its time to start Ray's command line
 
 JobName = Annotated[str, typer.Argument(metavar="NAME", help="A job of `submit ls`.")]
@@ -35,6 +35,10 @@ Namespace = Annotated[
         help="Namespace of the platform.",
         envvar="CIFAR_DIST_NAMESPACE",
     ),
+]
+Release = Annotated[
+    str,
+    typer.Option("--release", metavar="NAME", help="Release of the chart that is the platform."),
 ]
 Ray = Annotated[
     str | None,
@@ -116,7 +120,7 @@ def _logs(
         raise ConfigError("--json: one document needs an end; leave it out beside --follow")
     if follow:
         lines = (
-            read_again(api(ray), name, tail)
+            read_again(api(ray), name, tail, say)
             if ray
             else followed(kubectl(on, namespace), name, tail, say)
         )

@@ -101,6 +101,8 @@ def _train(
         raise ConfigError("--fresh starts again and --resume continues; give one of them")
     if output is not None and not lr_find:
         raise ConfigError("--output is where --lr-find writes; runs lie in the --store")
+    if lr_find and metrics_port is not None:
+        raise ConfigError("--lr-find takes a moment and is not metered; leave out --metrics-port")
     asked = options.job_from(job, command)
     if lr_find:
         find_lr(asked, output or DEFAULT_OUTPUT, json)

@@ -39,8 +39,9 @@ class Book(tune.Callback):
     ) -> None:
         self.total, self._rungs = total, rungs
         self._ledger, self.progress = ledger, progress
-        self.standing = Standing(total, rungs)
-        self.tally = Tally(self.standing.replayed(ledger.replay()))
+        self.tally = Tally(ledger.replay())
+        self.tally.settle()
+        self.standing = Standing(total, rungs, self.tally)
         self.waiting = deque(self.tally.unfinished)
         """Trials that an earlier attempt left unfinished and this one did not take up yet."""
         self.interrupted = False
@@ -95,15 +96,15 @@ class Book(tune.Callback):
         self._told(self._ledger.add, "close")
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Note the start of a trial."""
+        """Note that a trial has its worker."""
         self._running.add(trial.config["number"])
+        self.standing.placed(trial.config["number"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Note one epoch, or all up to where a trial goes on whose worker or driver was lost."""
         number = trial.config["number"]
-        COUNTS.hear(result.get("counts"))
         self.standing.started(number, result["start_seconds"])
         for record in result["records"]:
             epoch = record["epoch"]
@@ -121,6 +122,7 @@ class Book(tune.Callback):
         self._running.discard(trial.config["number"])
         self._recovered.add(trial.config["number"])
         self.standing.lost(trial.config["number"])
+        COUNTS.add("restarts")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note how a trial ended."""

@@ -61,9 +61,15 @@ class Channel:
 
     def warnings(self) -> dict[str, list[dict[str, Any]]]:
         """Give the newest warnings of every process, by its name."""
-        cells: list[bytes] = self._ask("internal_kv_keys", self._key("warnings/")) or []
-        sources = [cell.decode().rpartition("/")[2] for cell in cells]
-        return {source: self._get(f"warnings/{source}") or [] for source in sources}
+        return {source: self._get(f"warnings/{source}") or [] for source in self._in("warnings")}
+
+    def tell(self, source: str, told: list[Any]) -> None:
+        """Leave what one process counted for the driver."""
+        self._put(f"counts/{source}", told)
+
+    def told(self) -> list[list[Any]]:
+        """Give what every process counted, as it told last."""
+        return [self._get(f"counts/{source}") or [] for source in self._in("counts")]
 
     def close(self) -> None:
         """Empty the cells of this channel and of those named below it."""
@@ -71,6 +77,10 @@ class Channel:
 
     def _key(self, cell: str) -> bytes:
         return f"{self.name}/{cell}".encode()
+
+    def _in(self, cells: str) -> list[str]:
+        found: list[bytes] = self._ask("internal_kv_keys", self._key(f"{cells}/")) or []
+        return [cell.decode().rpartition("/")[2] for cell in found]
 
     def _put(self, cell: str, value: Any) -> bool:
         data = json.dumps(value).encode()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import secrets
 import signal
@@ -21,11 +22,15 @@ from cifar_dist.cluster.door import is_open, refuse_carried_secrets, refuse_open
 from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError, DeviceError, RunError
 from cifar_dist.hazards import refuse_hazards
-from cifar_dist.machine import CLUSTER_LIMITS, owned_cpus
+from cifar_dist.machine import owned_cpus
 from cifar_dist.problems import shown
+
+_LIMITS = "CIFAR_DIST_CLUSTER_LIMITS"
+"""Variable with the machines that an autoscaler may bring: a JSON list of [CPUs, GPUs, machines]."""
 
 _ANSWER_SECONDS = 5.0
 _START_SECONDS = 60.0
+_MOST_MACHINES = 10_000  # of one group
 _ROUNDING = 1e-6  # 0.3 / 0.1 is a little less than 3
 _OBJECT_STORE_BYTES = 128 * 1024**2  # images live in the workers, not in Ray's object store
 
@@ -108,16 +113,25 @@ def limits() -> tuple[tuple[float, float], ...]:
 
     Ray itself does not know how far its autoscaler on Kubernetes may go. Raises ConfigError.
     """
-    if not (text := os.environ.get(CLUSTER_LIMITS)):
+    if not (text := os.environ.get(_LIMITS)):
         return ()
     try:
-        groups = [(float(cpus), float(gpus), int(count)) for cpus, gpus, count in json.loads(text)]
-    except (TypeError, ValueError) as error:
+        groups = [_group(*group) for group in json.loads(text)]
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(
-            f"{CLUSTER_LIMITS}={shown(text)}: must be a JSON list of [CPUs, GPUs, machines], "
+            f"{_LIMITS}={shown(text)}: must be a JSON list of [CPUs, GPUs, machines], "
             "such as [[8, 1, 4]]; correct it, or unset it where nothing scales"
         ) from error
     return tuple((cpus, gpus) for cpus, gpus, count in groups for _ in range(count))
+
+
+def _group(cpus: Any, gpus: Any, count: Any) -> tuple[float, float, int]:
+    group = float(cpus), float(gpus), int(count)
+    if not all(math.isfinite(share) and share >= 0 for share in group[:2]):
+        raise ValueError("a machine has a share of nothing")
+    if not 1 <= group[2] <= _MOST_MACHINES:
+        raise ValueError("no such count of machines")
+    return group
 
 
 def address() -> str:
@@ -130,9 +144,11 @@ def require(cluster: Cluster, cpus: float, gpus: float) -> None:
     """Raise DeviceError unless the cluster can ever hold this much at once."""
     for name, needed, there in (("CPUs", cpus, cluster.cpus), ("GPUs", gpus, cluster.gpus)):
         if needed > there:
+            remedy = f"lower placement.workers or placement.{name[:3].lower()}s_per_worker"
+            if not there:
+                remedy = f"add machines, or tell in {_LIMITS} which an autoscaler brings"
             raise DeviceError(
-                f"placement needs {needed:g} {name} but the cluster has {there:g}; "
-                f"lower placement.workers or placement.{name[:3].lower()}s_per_worker"
+                f"placement needs {needed:g} {name} but the cluster has {there:g}; {remedy}"
             )
 
 

@@ -18,7 +18,7 @@ from cifar_dist.cluster.relay import relayed
 from cifar_dist.cluster.train import this_world, trainer
 from cifar_dist.cluster.trial import Trial, diverged, open_trial
 from cifar_dist.config import Placement, parse_job
-from cifar_dist.counts import COUNTS, Told
+from cifar_dist.counts import COUNTS
 from cifar_dist.daemon import begun
 from cifar_dist.documents import EpochRecord
 from cifar_dist.runs import Sweep
@@ -52,7 +52,6 @@ class GroupTrial(Trial):
         super()._begin(config)
         self._seen: list[EpochRecord] = []
         self._losses = 0
-        self._newest: Told | None = None
         if self._group is not None:
             self._group.turn += 1
 
@@ -66,6 +65,7 @@ class GroupTrial(Trial):
                 if not is_loss or self._losses == self._base.placement.max_failures:
                     raise
                 self._losses += 1
+                COUNTS.add("restarts")
 
     def _followed(self) -> dict[str, Any]:
         if self._group is None:
@@ -81,7 +81,6 @@ class GroupTrial(Trial):
             if (told := group.told()) is None:
                 continue
             self._note_start()
-            self._newest = told["counts"]
             self._seen = [EpochRecord.model_validate(record) for record in told["history"]]
             if told["state"] != "running" or len(self._seen) > self._told:
                 return self._result(told["state"], self._why(told["state"]))
@@ -93,9 +92,6 @@ class GroupTrial(Trial):
 
     def _history(self) -> Sequence[EpochRecord]:
         return self._seen
-
-    def _counts(self) -> Told | None:
-        return self._newest
 
 
 class _Group:
@@ -181,8 +177,7 @@ class _Chief:
     def tell(self, state: str, history: Sequence[EpochRecord]) -> bool:
         """Tell how this trial stands; gives whether that was written."""
         records = [record.model_dump(mode="json") for record in history]
-        told = {"turn": self._turn, "state": state, "history": records, "counts": COUNTS.told()}
-        return self._channel.publish(told)
+        return self._channel.publish({"turn": self._turn, "state": state, "history": records})
 
     def _order(self) -> dict[str, Any]:
         self._newest = self._channel.ordered() or self._newest
@@ -198,7 +193,7 @@ def _work(given: dict[str, Any]) -> dict[str, Any]:
     with relayed(Channel(given["spec"]["channel"]), f"worker {world.rank}") as relay:
         base = parse_job(given["spec"]["job"])
         sweep = Sweep(open_store(base.store, base.s3), given["spec"]["sweep"])
-        count_steps(sweep.name)
+        flush = count_steps(sweep.name)
         dataset = world.together(lambda: recipe_data(base))
         while config := world.by_chief(chief.next_config):
             relay.speaker = f"trial {config['number']}, worker {world.rank}"
@@ -211,4 +206,5 @@ def _work(given: dict[str, Any]) -> dict[str, Any]:
                 time.sleep(_TURN_SECONDS)
             chief.settle = _nothing
             del session  # its memory is needed for the next one
+        flush()
     return {}

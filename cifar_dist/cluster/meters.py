@@ -1,6 +1,7 @@
 """What a worker counts, as metrics of Ray's: the agent of its machine exports them as ray_NAME."""
 
 import time
+from collections.abc import Callable
 
 import ray
 from ray.util.metrics import Counter
@@ -17,10 +18,20 @@ METERS = {
 """Counters of a worker and what they count; their one tag is the run's or sweep's id."""
 
 
-def count_steps(run: str) -> None:
-    """Count this process's work for a run from now on, unless it is no worker of Ray's."""
-    if ray.is_initialized():
-        COUNTS.listener = _Meters(run).step
+def count_steps(run: str) -> Callable[[], None]:
+    """Count this process's work for a run from now on, unless it is no worker of Ray's.
+
+    Gives what is to be called when the work is done: it tells Ray the rest.
+    """
+    if not ray.is_initialized():
+        return _nothing
+    meters = _Meters(run)
+    COUNTS.listener = meters.step
+    return meters.flush
+
+
+def _nothing() -> None:
+    """Tell nobody."""
 
 
 class _Meters:
@@ -32,19 +43,25 @@ class _Meters:
             name: Counter(name, description=text, tag_keys=("run",))
             for name, text in METERS.items()
         }
-        self._told = dict.fromkeys(METERS, 0.0)
         self._steps, self._images, self._next = 0, 0.0, 0.0
+        self._told = self._amounts()
 
     def step(self, steps: int, images: float) -> None:
         """Count steps and images of this process."""
         self._steps, self._images = self._steps + steps, self._images + images
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + _PAUSE_SECONDS
+        if time.monotonic() >= self._next:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell Ray all that it was not told yet."""
+        self._next = time.monotonic() + _PAUSE_SECONDS
+        amounts = self._amounts()
+        for name, counter in self._counters.items():
+            if (more := amounts[name] - self._told[name]) > 0:
+                counter.inc(more, tags=self._tags)
+        self._told = amounts
+
+    def _amounts(self) -> dict[str, float]:
         own = COUNTS.own()
         amounts = (self._images, self._steps, own["commit_seconds"], own["storage_retries"])
-        for (name, counter), amount in zip(self._counters.items(), amounts, strict=True):
-            if (more := float(amount - self._told[name])) > 0:
-                counter.inc(more, tags=self._tags)
-                self._told[name] += more
+        return dict(zip(METERS, map(float, amounts), strict=True))

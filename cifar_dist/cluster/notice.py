@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection
 from functools import cache
 from threading import Thread
 
@@ -27,7 +28,7 @@ def group_seconds_left() -> float | None:
         info = ray.train.get_preemption_info()
         if info is None:
             return None
-        _count()
+        _note(getattr(info, "preempted_node_to_ranks", ()))
         return _left(info.deadline_ms)
     except (AttributeError, TypeError, RayActorError):
         return None
@@ -55,14 +56,19 @@ class NodeNotice:
             draining = _draining()
             if node in draining:
                 self._deadline_ms, self._is_draining = draining[node], True
-                _count()
+                _note([node])
             time.sleep(_POLL_SECONDS)
 
 
+def _note(nodes: Collection[str]) -> None:
+    """Tell machines by their ids: many workers hear of one, and the driver counts it once."""
+    COUNTS.preempted(nodes)
+    if nodes and ray.get_runtime_context().get_node_id() in nodes:
+        _warn()
+
+
 @cache
-def _count() -> None:
-    """Count this process's first notice; the driver hears of it with the warning."""
-    COUNTS.add("preemptions")
+def _warn() -> None:
     log.warning("this machine is to be taken away; committing what there is")
 
 

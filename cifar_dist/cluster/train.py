@@ -66,7 +66,6 @@ def train(job: Job, run: Run, progress: Progress, stop: Event) -> Result:
                     fitted = followed(fit, poll, Watch(channel, job.placement))
             finally:
                 channel.close()
-    COUNTS.hear(fitted.return_value["counts"])
     return Result.model_validate(fitted.return_value["result"])
 
 
@@ -80,7 +79,7 @@ def placed(job: Job, cluster: Cluster) -> Job:
     cpus = placement.cpus_per_worker
     if cpus is None:
         share = cluster.cpus / workers
-        cpus = float(min(int(share), 8)) if share >= 1 else int(share * 100) / 100
+        cpus = float(min(int(share), 8)) if share >= 1 else int(share * 100) / 100 or 1.0
     require(cluster, cpus * workers, gpus * workers)
     return patched(
         job,
@@ -149,7 +148,6 @@ class _NoRetry(UserCallback):
 
 def _show(channel: Channel, progress: Progress) -> None:
     if seen := channel.progress():
-        COUNTS.hear(seen["counts"])
         history = [EpochRecord.model_validate(record) for record in seen["history"]]
         progress.observe(seen["step"], seen["total"], history)
 
@@ -164,9 +162,7 @@ class _Reporter:
 
     def observe(self, step: int, total: int, history: Sequence[EpochRecord]) -> None:
         records = [record.model_dump(mode="json") for record in history]
-        counts = COUNTS.told()
-        told = {"step": step, "total": total, "history": records, "counts": counts}
-        self._channel.publish(told)
+        self._channel.publish({"step": step, "total": total, "history": records})
 
 
 def this_world() -> World:
@@ -178,7 +174,10 @@ def this_world() -> World:
 def _work(config: dict[str, Any]) -> dict[str, Any]:
     job, channel, world = parse_job(config["job"]), Channel(config["channel"]), this_world()
     with relayed(channel, f"worker {world.rank}"):
+        if world.is_chief and channel.progress():  # of workers that were lost
+            COUNTS.add("restarts")
         run = Run(open_store(job.store, job.s3), config["prefix"])
-        count_steps(run.prefix.rpartition("/")[2])
+        flush = count_steps(run.prefix.rpartition("/")[2])
         result = train_session(job, run, world, _Reporter(channel))
-    return {"result": result.model_dump(mode="json"), "counts": COUNTS.told()}
+        flush()
+    return {"result": result.model_dump(mode="json")}

@@ -14,7 +14,6 @@ from cifar_dist.cluster.meters import count_steps
 from cifar_dist.cluster.notice import NodeNotice
 from cifar_dist.cluster.relay import Relay, without_secrets
 from cifar_dist.config import Job, parse_job, patched
-from cifar_dist.counts import COUNTS, Told
 from cifar_dist.data import Dataset
 from cifar_dist.device import device_for
 from cifar_dist.documents import EpochRecord
@@ -53,7 +52,7 @@ class Trial(tune.Trainable):
         self._notice: NodeNotice | None = None
         self._relay = Relay(self._channel, "")
         self._relay.open()
-        count_steps(self._sweep.name)
+        self._flush = count_steps(self._sweep.name)
         self._dataset: Dataset | None = None
         # Its slot was free when it was asked for, however long this process took to start.
         self._free_since = time.monotonic() - max(0.0, time.time() - config["asked_at"])
@@ -75,6 +74,7 @@ class Trial(tune.Trainable):
             # Storage that is away is no fault of the trial's: the sweep ends, and can be resumed.
             is_away = isinstance(deliberate(error), StoreError)
             result = self._result("interrupted" if is_away else "failed", reason(error))
+        self._relay.tell()
         self._free_since = time.monotonic()
         return result
 
@@ -82,6 +82,8 @@ class Trial(tune.Trainable):
         """Let the last checkpoint be committed."""
         if self._session is not None:
             self._session.wait()
+        self._flush()
+        self._relay.tell()
         self._relay.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
@@ -146,11 +148,7 @@ class Trial(tune.Trainable):
             "validation_accuracy": (history[-1].validation_accuracy or WORST) if scored else WORST,
             "start_seconds": self._start_seconds,
             "records": [record.model_dump(mode="json") for record in untold],
-            "counts": self._counts(),
         }
-
-    def _counts(self) -> Told | None:
-        return COUNTS.told()
 
 
 def open_trial(

@@ -46,8 +46,8 @@ class Watch:
         self._next_look = time.monotonic() + _PAUSE_SECONDS
 
     def end(self) -> None:
-        """Log what came last."""
-        self._listener.listen()
+        """Log and count what came last."""
+        self._listener.listen(is_last=True)
 
     @property
     def is_head_away(self) -> bool:

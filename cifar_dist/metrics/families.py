@@ -35,15 +35,15 @@ _SWEEP = {
     ),
 }
 _WORK = {
-    "epochs_total": Family("counter", "Epochs trained, over all attempts."),
-    "images_total": Family("counter", "Training images seen, over all attempts."),
+    "epochs_total": Family("counter", "Epochs that ended since the driver's start."),
+    "images_total": Family("counter", "Training images seen since the driver's start."),
     "images_per_second": Family(
         "gauge", "Training images per second, of all trials that run, each as of its last epoch."
     ),
     "worker_seconds_total": Family(
         "counter",
-        "Seconds of a sweep's slots or a run's workers: busy with training, starting (from a free "
-        "slot to the first step), or idle.",
+        "Seconds of a sweep's slots or a run's workers: busy with training, starting (up to the "
+        "first step), or idle; slots that were never held are not idle.",
         ("state",),
     ),
     "goodput_ratio": Family("gauge", "Busy share of all worker seconds; absent before the first."),
@@ -72,18 +72,20 @@ _STORAGE = {
 }
 _FAULTS = {
     "restarts_total": Family(
-        "counter", "Times that a run or a trial was taken up again after its process was lost."
+        "counter", "Times that a run or a trial was taken up again after its workers were lost."
     ),
-    "preemptions_total": Family("counter", "Workers told that their machine is taken away."),
+    "preemptions_total": Family("counter", "Machines that were taken away from workers."),
 }
 _COST = {
     "cpu_seconds_total": Family("counter", "Seconds of reserved CPUs, in use or not."),
     "gpu_seconds_total": Family("counter", "Seconds of reserved GPUs, in use or not."),
     "cost_total": Family(
         "counter",
-        "Price of the reserved CPUs and GPUs so far; absent without placement.cpu_hour_price and "
-        "placement.gpu_hour_price.",
+        "Price of the reserved CPUs and GPUs since the driver's start; absent without "
+        "placement.cpu_hour_price and placement.gpu_hour_price.",
     ),
+    "sweep_gpu_seconds": Family("gauge", "Seconds of a sweep's reserved GPUs, of all attempts."),
+    "sweep_cost": Family("gauge", "Price of a sweep's CPUs and GPUs, of all attempts."),
 }
 
 FAMILIES = {

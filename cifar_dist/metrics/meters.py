@@ -124,9 +124,12 @@ class Meters:
         yield from _present("eta_seconds", now.eta_seconds)
         yield from _spent(now.worker_seconds)
         yield from self._cost(now.cpu_seconds, now.gpu_seconds)
+        yield "sweep_gpu_seconds", (), now.sweep_gpu_seconds
+        cost = self._prices.cost(now.sweep_cpu_seconds, now.sweep_gpu_seconds)
+        yield from _present("sweep_cost", cost)
 
     def _of_run(self, pace: Pace, totals: Totals) -> Iterator[Sample]:
-        yield "epochs_total", (), float(len(pace.history))
+        yield "epochs_total", (), float(pace.epochs)
         yield "images_total", (), float(round(pace.images))
         yield "images_per_second", (), pace.images_per_second
         yield "epoch", (), float(len(pace.history))

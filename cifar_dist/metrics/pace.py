@@ -14,15 +14,16 @@ class Pace:
 
     def __init__(self, epochs: int, batch_size: int) -> None:
         self.history: Sequence[EpochRecord] = ()
-        self.images = 0.0
-        """Never less than before, also where training goes on from an older checkpoint."""
+        self.epochs, self.images = 0, 0.0
+        """Since the first step heard of; they stay where training goes back to a checkpoint."""
         self.last_epoch: float | None = None
         """Unix time; None if none ended here."""
-        self._epochs, self._batch_size, self._workers = epochs, batch_size, 1
+        self._planned, self._batch_size, self._workers = epochs, batch_size, 1
         self._seconds = {"busy": 0.0, "idle": 0.0, "starting": 0.0}
         self._since = time.monotonic()
         self._step, self._total = -1, 0
         self._first: tuple[int, float] | None = None
+        self._before = 0, 0.0
 
     def observe(self, place: tuple[int, int], history: Sequence[EpochRecord], workers: int) -> None:
         """Take note of step, total steps and epochs, heard of as often as one likes."""
@@ -32,14 +33,18 @@ class Pace:
         self._workers = max(self._workers, workers)
         self._seconds = self._spent(is_heard=True)
         self._since = time.monotonic()
+        told = sum(record.images_per_second * record.seconds for record in history)
+        into = step - len(history) * total / self._planned
+        images = told + into * self._batch_size
         if self._first is None:
             self._first = step, self._since
+            self._before = len(history), max(0.0, images - self._batch_size)
         elif len(history) > len(self.history):
             self.last_epoch = time.time()
         self._step, self._total, self.history = step, total, tuple(history)
-        told = sum(record.images_per_second * record.seconds for record in history)
-        into = step - len(history) * total / self._epochs
-        self.images = max(self.images, told + into * self._batch_size)
+        epochs_before, images_before = self._before
+        self.epochs = max(self.epochs, len(history) - epochs_before)
+        self.images = max(self.images, images - images_before)
 
     @property
     def images_per_second(self) -> float:

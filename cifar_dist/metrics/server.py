@@ -1,6 +1,7 @@
 """The metrics over HTTP: small answers, few threads, and no request that could harm training."""
 
 import gzip
+import logging
 import os
 import re
 import socket
@@ -18,7 +19,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from cifar_dist.errors import ConfigError
 
 HOST_VARIABLE = "CIFAR_DIST_METRICS_HOST"
-DEFAULT_HOST = "127.0.0.1"
+_DEFAULT_HOST = "127.0.0.1"
+
+log = logging.getLogger(__name__)
 
 _openmetrics: Callable[[CollectorRegistry], bytes] = openmetrics.generate_latest
 
@@ -37,6 +40,7 @@ _REASONS = {
     405: "Method Not Allowed",
     408: "Request Timeout",
     431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
     503: "Service Unavailable",
 }
 
@@ -62,7 +66,7 @@ class Server:
 
     def __init__(self, registry: CollectorRegistry, port: int, host: str | None = None) -> None:
         self._registry = registry
-        self._socket = _bound(host or os.environ.get(HOST_VARIABLE) or DEFAULT_HOST, port)
+        self._socket = _bound(host or os.environ.get(HOST_VARIABLE) or _DEFAULT_HOST, port)
         self._free, self._is_closed = BoundedSemaphore(_THREADS), False
         self._thread = Thread(target=self._accept, name="metrics", daemon=True)
         self._thread.start()
@@ -93,8 +97,8 @@ class Server:
     def close(self) -> None:
         """Take no more requests; those under way end by themselves in seconds."""
         self._is_closed = True
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        with suppress(OSError):  # wakes the thread that accepts, on every system
+            socket.create_connection(self.address, timeout=1.0).close()
         self._thread.join(_SECONDS)
         self._socket.close()
 
@@ -105,7 +109,9 @@ class Server:
             except OSError:
                 time.sleep(0.05)  # too many open files, perhaps: it will pass
                 continue
-            if self._free.acquire(blocking=False):
+            if self._is_closed:
+                connection.close()
+            elif self._free.acquire(blocking=False):
                 try:
                     Thread(target=self._serve, args=(connection,), daemon=True).start()
                 except RuntimeError:  # the machine has no thread left
@@ -146,6 +152,13 @@ class Server:
             return _Answer(200, b"ok\n")
         if path != "/metrics":
             return _Answer(404, b"there are /metrics and /healthz\n")
+        try:
+            return self._metrics(headers)
+        except Exception:
+            log.exception("the metrics cannot be read")
+            return _Answer(500, b"the metrics cannot be read; see the driver's log\n")
+
+    def _metrics(self, headers: dict[str, str]) -> _Answer:
         more: tuple[str, ...] = ("Vary: Accept, Accept-Encoding",)
         if "application/openmetrics-text" in headers.get("accept", ""):
             body, kind = _openmetrics(self._registry), openmetrics.CONTENT_TYPE_LATEST

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -67,16 +68,16 @@ def _final(error: Exception) -> Exception:
     return error
 
 
-def _code(error: Exception) -> str:
+def _code(error: BaseException | None) -> str:
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
 
 
 def _abort_uploads(bucket: Bucket, days: int) -> str:
     try:
-        bucket.client.get_bucket_lifecycle_configuration(Bucket=bucket.name)
-    except FAULTS as error:
-        if _code(error) != "NoSuchLifecycleConfiguration":
-            return "the server tells no rules; remove them by hand"
+        bucket.ask("get_bucket_lifecycle_configuration")
+    except StoreError as error:
+        if _code(error.__cause__) != "NoSuchLifecycleConfiguration":
+            return _no_rules(error, "GetLifecycleConfiguration")
     else:
         return "the bucket's own rules stay"
     rule: Any = {
@@ -86,12 +87,19 @@ def _abort_uploads(bucket: Bucket, days: int) -> str:
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
     }
     try:
-        bucket.client.put_bucket_lifecycle_configuration(
-            Bucket=bucket.name, LifecycleConfiguration={"Rules": [rule]}
-        )
-    except FAULTS:
-        return "the server takes no rules; remove them by hand"
+        bucket.ask("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": [rule]})
+    except StoreError as error:
+        return _no_rules(error, "PutLifecycleConfiguration")
     return f"removed after {days} days"
+
+
+def _no_rules(error: StoreError, right: str) -> str:
+    """Say why there is no rule; raises what is no answer, such as the end of all patience."""
+    if not isinstance(error.__cause__, ClientError):
+        raise error
+    if error.__cause__.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.FORBIDDEN:
+        return f"access is denied (403); grant s3:{right}, or remove them by hand"
+    return "the server has no rules; remove them by hand"
 
 
 def main(arguments: Sequence[str]) -> int:

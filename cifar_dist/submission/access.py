@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from cifar_dist.errors import ConfigError
-from cifar_dist.submission.door import NotFoundError
+from cifar_dist.errors import ConfigError, RunError
+from cifar_dist.submission.door import NotFoundError, UnreachableError
 from cifar_dist.submission.forward import Forward, forwarded
 from cifar_dist.submission.jobs_api import JobsApi
 from cifar_dist.submission.kubectl import Kubectl
@@ -18,7 +18,6 @@ from cifar_dist.submission.values import Values
 
 _TOKEN = "auth_token"  # the key that KubeRay reads
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_S3_PORT = 7070
 _DASHBOARD_PORT = 8265
 _PORTS = {"http": 80, "https": 443}
 
@@ -64,13 +63,17 @@ def dashboard(door: Kubectl, cluster: str, local: int | None) -> Iterator[Forwar
 def stop_driver(door: Kubectl, seen: Snapshot) -> None:
     """Ask the Ray of a job to stop its driver, with the job's own token.
 
-    Raises ConfigError, ForbiddenError, RunError or UnreachableError.
+    Raises ConfigError, ForbiddenError, UnreachableError for a silent API server, and RunError for
+    a silent dashboard.
     """
     own = text(seen.job, "spec", "rayClusterSpec", "authOptions", "secretName")
     token = secret(door, own or seen.cluster, (_TOKEN,))[_TOKEN]
     with dashboard(door, seen.cluster, None) as way:
         address = f"http://127.0.0.1:{way.port}"
-        JobsApi(address, token).stop(text(seen.job, "status", "jobId"))
+        try:
+            JobsApi(address, token).stop(text(seen.job, "status", "jobId"))
+        except UnreachableError as error:
+            raise RunError(f"the dashboard of {seen.cluster} does not answer") from error
 
 
 def secret(door: Kubectl, name: str, keys: tuple[str, ...]) -> dict[str, str]:
@@ -93,16 +96,14 @@ def store_environment(
 ) -> Iterator[dict[str, str]]:
     """Give the variables that lead to the platform's store from this machine.
 
-    A server inside the cluster is reached through a forwarded port; keys that the environment has
-    are kept, others come from the platform's Secret.
+    A server inside the cluster is reached through a forwarded port. Keys that the environment has
+    are kept, unless the server is the platform's own; others come from its Secret.
     """
     store = values.store
     found = {"AWS_REGION": store.region}
-    if store.existing_secret and _KEYS[0] not in environment:
+    if store.existing_secret and (store.is_in_cluster or _KEYS[0] not in environment):
         found |= secret(door, store.existing_secret, _KEYS)
-    endpoint = store.endpoint
-    if not endpoint and store.dev.enabled:
-        endpoint = f"http://{full}-store:{_S3_PORT}"
+    endpoint = store.address(full)
     inside = _inside(endpoint, door)
     if inside is None:
         yield found | (_endpoints(endpoint) if endpoint else {})

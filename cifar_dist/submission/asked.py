@@ -1,10 +1,11 @@
 """What was asked for: a space or a job, checked here, and the command that the head will run."""
 
+import base64
 import hashlib
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from cifar_dist.store.addresses import bucket_and_prefix
 
 Kind = Literal["tune", "train"]
 TEXT_VARIABLES = {"tune": "CIFAR_DIST_SPACE", "train": "CIFAR_DIST_JOB"}
-_MAX_TEXT_BYTES = 100_000
+_MAX_TEXT_BYTES = 96_000  # as base64 it fits into the 128 KiB that a variable may have
 _NAME_CHARACTERS = 47  # the operator adds its own to the names of what it makes
 _DIGITS = 8
 _NUMBER_CHARACTERS = 4  # room for -2 to -999
@@ -108,6 +109,18 @@ class Command:
     """The RayJob's."""
     line: str
     environment: dict[str, str]
+    title: str
+    """What the run's id in the store begins with."""
+
+    def encoded(self) -> "Command":
+        """Carry texts as base64, for a Ray that fills in $NAME in the variables of a job."""
+        if not self.environment:
+            return self
+        environment = {
+            key: base64.b64encode(text.encode()).decode() for key, text in self.environment.items()
+        }
+        line = self.line.replace(" | ", " | base64 -d | ", 1)
+        return replace(self, line=line, environment=environment)
 
 
 def tune_asked(
@@ -140,10 +153,11 @@ def command(
     """
     digits = _digest(asked, changes)
     overrides = {**asked.overrides, **changes}
-    ending = ""
+    ending, title = "", asked.title
     if number > 1:
         ending = f"-{number}"
-        overrides["name"] = f"{asked.title[: 41 - len(ending)].rstrip('-')}{ending}"
+        title = f"{title[: 41 - len(ending)].rstrip('-')}{ending}"
+        overrides["name"] = title
     words = ["cifar-dist", asked.kind, *([asked.argument] if asked.argument else [])]
     words += [word for path in sorted(overrides) for word in _words(path, overrides[path])]
     words += [*asked.flags, "--resume", *(["--metrics-port", str(port)] if port else [])]
@@ -152,7 +166,7 @@ def command(
         variable = TEXT_VARIABLES[asked.kind]
         line = f"printenv {variable} | {line}"
         environment[variable] = asked.text
-    return Command(f"{_label(asked.title)}-{digits}{ending}", line, environment)
+    return Command(f"{_label(asked.title)}-{digits}{ending}", line, environment, title)
 
 
 def typed(words: list[str]) -> str:

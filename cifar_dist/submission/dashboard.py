@@ -97,12 +97,18 @@ class Client:
         """Send a JSON object to a path."""
         return self._ask(path, json.dumps(body).encode())
 
-    def _ask(self, path: str, body: bytes | None) -> Answer:
+    def delete(self, path: str) -> Answer:
+        """Ask for a path to be removed."""
+        return self._ask(path, None, "DELETE")
+
+    def _ask(self, path: str, body: bytes | None, method: str | None = None) -> Answer:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         try:
-            request = urllib.request.Request(self.address + path, data=body, headers=headers)
+            request = urllib.request.Request(
+                self.address + path, data=body, headers=headers, method=method
+            )
             with _OPENER.open(request, timeout=_SECONDS) as reply:
                 return Answer(self.address, reply.status, self._read(reply))
         except urllib.error.HTTPError as error:

@@ -41,13 +41,14 @@ class Egress(Section):
     """Whether pods may ask the cluster's DNS."""
     s3: list[StoreEgress] = Many
     """Where the S3 server is: {cidr, except, port} or {namespace, podLabels, port}; empty: as
-    store.endpoint says, and any public address at 443 without it."""
+    store.endpoint says (public addresses, if its name is none of the cluster: name a private one
+    here), and any public address at 443 without it."""
     api_server: list[Cidr] = Many
     """Addresses of the API server, which only an autoscaling head asks; empty: private ones."""
     pod_identity: bool = False
     """Whether pods may ask Amazon's Pod Identity agent at 169.254.170.23."""
     extra: list[Free] = Many
-    """More egress rules, as a NetworkPolicy writes them."""
+    """More rules of head, workers, bootstrap and helm test, as a NetworkPolicy writes them."""
 
 
 class NetworkPolicy(Section):

@@ -1,8 +1,9 @@
 """A port of a pod or Service brought to this machine's loopback, as long as it is needed."""
 
+import re
 import subprocess
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from cifar_dist.daemon import begun
 from cifar_dist.errors import RunError
 from cifar_dist.submission.kubectl import Kubectl
 from cifar_dist.submission.observed import line
+
+_OPEN_SECONDS = 20.0
+_OPENED = re.compile(r"127\.0\.0\.1:(\d{1,5}) -> ")
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,29 @@ def forwarded(door: Kubectl, target: str, port: int, local: int | None = None) -
     """
     ports = f"{'' if local is None else local}:{port}"
     with door.started("port-forward", "--address=127.0.0.1", target, ports) as process:
+        said = process.stdout or ()
         try:
-            first = process.stdout.readline() if process.stdout else ""
-            found = first.partition("127.0.0.1:")[2].split()
-            if not found or not found[0].isdecimal():
-                said = process.stderr.read() if process.stderr else ""
-                lines = [each for each in said.splitlines() if each.strip()] or ["no reason given"]
-                raise RunError(f"port {port} of {target} cannot be forwarded: {line(lines[-1])}")
-            begun(lambda: deque(process.stdout or (), maxlen=0))  # or it would stop when it is full
-            yield Forward(int(found[0]), process)
+            own, last = _local(said)
+            if own is None:
+                raise RunError(f"port {port} of {target} cannot be forwarded: {line(last)}")
+            begun(lambda: deque(said, maxlen=0))  # or it would stop when it is full
+            yield Forward(own, process)
         finally:
             process.terminate()
+
+
+def _local(said: Iterable[str]) -> tuple[int | None, str]:
+    try:
+        return begun(lambda: _opened(said)).result(_OPEN_SECONDS)
+    except TimeoutError:
+        return None, f"nothing was said in {_OPEN_SECONDS:g} s"
+
+
+def _opened(said: Iterable[str]) -> tuple[int | None, str]:
+    """Read on until kubectl names the local port; without one, the last that it said."""
+    last = "no reason given"
+    for each in said:
+        last = each if each.strip() else last
+        if found := _OPENED.search(each):
+            return int(found[1]), last
+    return None, last

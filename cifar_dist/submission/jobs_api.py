@@ -26,44 +26,43 @@ _JOBS = "/api/jobs/"
 _MARK = "cifar-dist.io/kind"
 
 
-def submit_by_api(
-    address: str, token: str | None, entrypoint: str, env: Mapping[str, str], submission_id: str
-) -> bool:
-    """Submit a job under a name of its own; False if the cluster has one of that name already.
-
-    Raises RefusedError for a secret in `env`, which the API shows, and for an open cluster without
-    consent; ConfigError, ForbiddenError or UnreachableError.
-    """
-    return JobsApi(address, token).submit(entrypoint, env, submission_id)
-
-
 class JobsApi:
     """One cluster's jobs, by the address of its dashboard."""
 
     def __init__(self, address: str, token: str | None) -> None:
         self._address, self._token = address, token
 
-    def submit(self, entrypoint: str, env: Mapping[str, str], name: str) -> bool:
-        """Submit unless there is one of that name, and tell whether it was."""
+    def submit(self, entrypoint: str, env: Mapping[str, str], name: str) -> SubmissionRow | None:
+        """Submit, and give None, or the job of that name that runs or has succeeded.
+
+        One that ended badly makes room, as the same work then goes on from the store. Raises
+        RefusedError for a secret in `env`, which the API shows, and for an open cluster without
+        consent; ConfigError, ForbiddenError, RunError or UnreachableError.
+        """
         if secrets := sorted(each for each in env if is_secret(each)):
             raise RefusedError(
                 f"{', '.join(secrets)} would be shown by the jobs API; give it to the cluster's "
                 "pods themselves"
             )
+        path = _JOBS + checked(name)
+        there = self._client.get(path)
+        if there.status != _NOT_FOUND:
+            found = _row(self._accepted(there, name))
+            if not found.exit_code:
+                return found
+            self._accepted(self._client.delete(path), name)
         kind = _KIND.search(entrypoint)
         body = {
             "entrypoint": entrypoint,
-            "submission_id": checked(name),
+            "submission_id": name,
             "runtime_env": {"env_vars": dict(env)},
             "metadata": {_MARK: kind[1] if kind else "other"},
         }
-        if self._client.get(_JOBS + name).status != _NOT_FOUND:
-            return False
         answer = self._client.post(_JOBS, body)
         if answer.status == _BAD_REQUEST and "already exists" in answer.text:
-            return False
+            return self.status(name)
         self._accepted(answer, name)
-        return True
+        return None
 
     def status(self, name: str) -> SubmissionRow:
         """Look at one job. Raises NotFoundError."""

@@ -73,7 +73,7 @@ class Kubectl:
             [_program(), *self._flags(), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # one stream, which its reader keeps from filling up
             text=True,
             errors="replace",
         )

@@ -2,28 +2,37 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cifar_dist.config import S3, load_yaml, parse_yaml
+from cifar_dist.config import S3
 from cifar_dist.documents.doctor import CheckRow
 from cifar_dist.documents.submission import SubmissionDocument
-from cifar_dist.errors import ConfigError
+from cifar_dist.errors import ConfigError, RunError
 from cifar_dist.submission.asked import Asked
-from cifar_dist.submission.chart import full_name, merged, published, rendered
-from cifar_dist.submission.door import ForbiddenError, NotFoundError
+from cifar_dist.submission.chart import full_name, merged, rendered
+from cifar_dist.submission.door import NotFoundError
+from cifar_dist.submission.installation import (
+    RELEASE_LABEL,
+    platform_of,
+    platforms,
+    read,
+    values_of,
+)
 from cifar_dist.submission.kubectl import AlreadyThereError, Kubectl
-from cifar_dist.submission.observed import Object, items, outcome, reason, state, text
+from cifar_dist.submission.observed import Object, outcome, reason, state, text
 from cifar_dist.submission.preflight import Flight, examined
 from cifar_dist.submission.rayjob import Plan, plan
 from cifar_dist.submission.surroundings import OFFLINE, ONLINE, numbers
 from cifar_dist.submission.values import Values, complete
 
-_COMPONENT = "cifar-dist.io/component=platform"
-_RELEASE = "app.kubernetes.io/instance"
 _MOST_AGAIN = 999
+_GONE_SECONDS = 120.0
+_POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,28 +57,40 @@ class Platform:
     """Its values and what is laid over them."""
     version: str
     """Of its chart's program; empty where no cluster was asked."""
+    full: str
+    """What names of its objects begin with."""
 
-    @property
+    @cached_property
     def values(self) -> Values:
         """All values of it, checked. Raises ConfigError."""
         return complete(*self.layers)
 
+    @property
+    def s3(self) -> S3:
+        """How its pods reach the store."""
+        store = self.values.store
+        return S3(endpoint=store.address(self.full) or None, region=store.region)
 
-def submit(asked: Asked, place: Place, *, fresh: bool, dry_run: bool) -> SubmissionDocument:
+
+def submit(
+    asked: Asked, place: Place, tell: Callable[[str], None], *, fresh: bool, dry_run: bool
+) -> SubmissionDocument:
     """Create a run's RayJob unless there is one, a check fails, or it shall only be shown.
 
-    Raises ConfigError for what cannot be planned or rendered, and what kubectl raises.
+    One that is being deleted is waited for. Raises ConfigError for what cannot be planned or
+    rendered, RunError for one that stays, and what kubectl raises.
     """
     platform = installed(place)
-    values = platform.values
-    planned = plan(asked, values, place.line)
+    planned = plan(asked, platform.values, place.line)
     if fresh:
-        planned = _another(asked, values, place)
-    if place.door and (job := _found(place.door, planned.command.name)) is not None:
-        return _attached(_document(asked, planned, place, job), job)
+        planned = _another(asked, platform, place)
     manifest = rendered(place.release, place.namespace, merged(*platform.layers, planned.values))
     document = _document(asked, planned, place, manifest)
-    flight = _flight(document, planned, values, platform.version, place)
+    if place.door and not dry_run:
+        job = _present(place.door, planned.command.name, tell)
+        if job is not None:
+            return _attached(document, job)
+    flight = _flight(document, planned, platform, place)
     rows = list(examined(flight, ONLINE if place.door else OFFLINE))
     document = document.model_copy(update=_judged(rows))
     if dry_run or place.door is None or document.exit_code:
@@ -83,48 +104,33 @@ def submit(asked: Asked, place: Place, *, fresh: bool, dry_run: bool) -> Submiss
 
 def installed(place: Place) -> Platform:
     """Read the platform's values and lay the user's over them. Raises ConfigError."""
-    files = tuple(_values(load_yaml(path), str(path)) for path in place.files)
+    files = tuple(map(read, place.files))
     if place.door is None:
-        return Platform(files, "")
-    name = f"{full_name(place.release, merged(*files))}-platform"
-    found = _platform(place.door, name, place.release)
-    said = parse_yaml(text(found, "data", "values.yaml"), f"ConfigMap {name}")
-    own = {key: value for key, value in _values(said, name).items() if key != "job"}
-    return Platform((published(own), *files), text(found, "data", "appVersion"))
+        return Platform(files, "", full_name(place.release, merged(*files)))
+    found = platform_of(place.door, place.release, merged(*files))
+    if found is None:
+        raise _not_installed(place.door, place.release)
+    layers = (values_of(found), *files)
+    version = text(found, "data", "appVersion")
+    return Platform(layers, version, full_name(place.release, merged(*layers)))
 
 
-def _platform(door: Kubectl, name: str, release: str) -> Object:
-    path = f"/api/v1/namespaces/{door.namespace}/configmaps"
-    try:
-        return door.get(f"{path}/{name}")
-    except NotFoundError:
-        pass
-    try:
-        there = items(door.get(f"{path}?labelSelector={_COMPONENT.replace('=', '%3D')}"), "items")
-    except ForbiddenError:
-        there = []
-    names = sorted(text(each, "metadata", "labels", _RELEASE) for each in there)
+def _not_installed(door: Kubectl, release: str) -> ConfigError:
+    names = sorted(text(each, "metadata", "labels", RELEASE_LABEL) for each in platforms(door))
     remedy = "install it with `make deploy`, or name another --namespace"
     if names:
         remedy = f"name one of {', '.join(names)} with --release"
-    raise ConfigError(
-        f"namespace {door.namespace} has no platform of release {release} (no ConfigMap {name}); "
-        f"{remedy}"
+    return ConfigError(
+        f"namespace {door.namespace} has no platform of release {release} (no ConfigMap "
+        f"{full_name(release, {})}-platform); {remedy}"
     )
 
 
-def _values(data: object, name: str) -> dict[str, Any]:
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"{name}: values of the chart are a mapping; see its values.yaml")
-    return data
-
-
-def _another(asked: Asked, values: Values, place: Place) -> Plan:
+def _another(asked: Asked, platform: Platform, place: Place) -> Plan:
     """Plan the same again under the first number that neither cluster nor store has."""
+    values = platform.values
     first = plan(asked, values, place.line)
-    kept = numbers(first.store, _s3(values), asked.kind, asked.title) if place.door else set()
+    kept = numbers(first.store, platform.s3, asked.kind, asked.title) if place.door else set()
     for number in range(2, _MOST_AGAIN + 1):
         planned = plan(asked, values, place.line, number)
         if place.door is None:
@@ -134,11 +140,6 @@ def _another(asked: Asked, values: Values, place: Place) -> Plan:
     raise ConfigError(f"{asked.title}: {_MOST_AGAIN} are there; end some with `submit stop`")
 
 
-def _s3(values: Values) -> S3:
-    """Say how the platform's pods reach the store."""
-    return S3(endpoint=values.store.endpoint or None, region=values.store.region)
-
-
 def _found(door: Kubectl, name: str) -> Object | None:
     try:
         return door.get(f"/apis/ray.io/v1/namespaces/{door.namespace}/rayjobs/{name}")
@@ -146,17 +147,32 @@ def _found(door: Kubectl, name: str) -> Object | None:
         return None
 
 
+def _present(door: Kubectl, name: str, tell: Callable[[str], None]) -> Object | None:
+    """Find a RayJob that stays; one that is being deleted is waited for."""
+    until = time.monotonic() + _GONE_SECONDS
+    has_told = False
+    while (job := _found(door, name)) and text(job, "metadata", "deletionTimestamp"):
+        if time.monotonic() > until:
+            raise RunError(
+                f"{name} is still being deleted after {_GONE_SECONDS:.0f} s; try again later"
+            )
+        if not has_told:
+            tell(f"{name} is being deleted; it is submitted again when it is gone")
+        has_told = True
+        time.sleep(_POLL_SECONDS)
+    return job
+
+
 def _flight(
-    document: SubmissionDocument, planned: Plan, values: Values, version: str, place: Place
+    document: SubmissionDocument, planned: Plan, platform: Platform, place: Place
 ) -> Flight:
     return Flight(
         manifest=document.manifest or {},
         pods=planned.pods,
         store=document.store,
-        data=document.data,
-        s3=_s3(values),
-        operator_namespace=values.network_policy.operator_namespace,
-        release=version,
+        s3=platform.s3,
+        operator_namespace=platform.values.network_policy.operator_namespace,
+        release=platform.version,
         reader=place.door or Kubectl(place.namespace),
     )
 

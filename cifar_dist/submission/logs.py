@@ -4,13 +4,15 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
-from cifar_dist.errors import ConfigError, RunError
+from cifar_dist.errors import CifarDistError, ConfigError, RunError
 from cifar_dist.problems import printable
 from cifar_dist.redaction import redacted
-from cifar_dist.submission.door import Door, NotFoundError, UnreachableError
+from cifar_dist.submission.door import Door, ForbiddenError, NotFoundError, UnreachableError
 from cifar_dist.submission.jobs_api import JobsApi
 from cifar_dist.submission.observed import name_of, outcome, text, uid_of
+from cifar_dist.submission.patience import Patience
 from cifar_dist.submission.snapshot import Snapshot, look
 
 _CONTAINER = "ray-head"
@@ -39,22 +41,74 @@ def followed(
 ) -> Iterator[str]:
     """Give the driver's lines as they come until the job ends, a new head's after a lost one's.
 
+    A cluster that does not answer is waited for, as by `watch.follow`.
+    """
+    log, patience = HeadLog(door, count, tell), Patience(name, tell)
+    while True:
+        try:
+            seen = look(door, name)
+        except NotFoundError:
+            if not patience.has_seen:
+                raise
+            return
+        except (RunError, ForbiddenError) as error:
+            patience.bear(error)
+        else:
+            patience.answered()
+            yield from log.new(seen)
+            if outcome(seen.job) is not None:
+                return
+        sleep(_POLL_SECONDS)
+
+
+@dataclass
+class HeadLog:
+    """What was read of the log of a job's head, which is the driver's.
+
     The container outlives the driver, so its log is read again and again: a stream would not end.
     """
-    head, last = "", ""
-    for seen in _looks(door, name, sleep):
+
+    door: Door
+    count: int
+    """Lines to begin with."""
+    tell: Tell
+    head: str = ""
+    """Identity of the head that was read last."""
+    last: str = ""
+    """Time of the line that was read last."""
+    is_refused: bool = False
+
+    def new(self, seen: Snapshot) -> Iterator[str]:
+        """Give the lines that came since the last look; none where there is no log to read now."""
         started = text(seen.job, "status", "rayJobInfo", "startTime")
         if seen.head is None or not (started or outcome(seen.job)):
-            continue  # all that its log has is how Ray starts
-        if uid_of(seen.head) != head:
-            if head:
-                tell("the log goes on in a new head")
-            head, last = uid_of(seen.head), ""
-        begin = [f"--since-time={since}"] if (since := last or started) else []
-        begin += [] if last else [f"--tail={count}"]
-        for stamp, said in _since(door, name_of(seen.head), begin, last):
-            last = stamp
-            yield _clean(said)
+            return  # all that its log has is how Ray starts
+        if uid_of(seen.head) != self.head:
+            if self.head:
+                self.tell("the log goes on in a new head")
+            self.head, self.last = uid_of(seen.head), ""
+        begin = [f"--since-time={since}"] if (since := self.last or started) else []
+        begin += [] if self.last else [f"--tail={self.count}"]
+        for each in self._read(name_of(seen.head), begin).splitlines():
+            stamp, _, words = each.partition(" ")
+            if stamp > self.last:  # --since-time counts whole seconds
+                self.last = stamp
+                yield _clean(words)
+
+    def _read(self, head: str, begin: list[str]) -> str:
+        try:
+            return self.door.text("logs", head, "-c", _CONTAINER, "--timestamps", _MOST, *begin)
+        except ForbiddenError as error:
+            if not self.is_refused:
+                self.tell(_unread(error))
+            self.is_refused = True
+        except (RunError, ConfigError):  # the pod is gone, its container not begun, no answer
+            pass
+        return ""
+
+
+def _unread(error: CifarDistError) -> str:
+    return f"the log cannot be read now: {error}; how the job stands is watched all the same"
 
 
 def spoken(said: str) -> str:
@@ -62,36 +116,9 @@ def spoken(said: str) -> str:
     with suppress(ValueError):
         record = json.loads(said)
         if isinstance(record, dict) and isinstance(record.get("message"), str):
-            level = record.get("level")
+            level = record.get("level", "INFO")
             return record["message"] if level == "INFO" else f"{level} {record['message']}"
     return said
-
-
-def _looks(door: Door, name: str, sleep: Callable[[float], None]) -> Iterator[Snapshot]:
-    """Look again and again until the job has ended or is deleted; an outage is passed over."""
-    seen = look(door, name)
-    while True:
-        yield seen
-        if outcome(seen.job) is not None:
-            return
-        sleep(_POLL_SECONDS)
-        try:
-            with suppress(UnreachableError):
-                seen = look(door, name)
-        except NotFoundError:
-            return
-
-
-def _since(door: Door, head: str, begin: list[str], last: str) -> Iterator[tuple[str, str]]:
-    """Give time and words of each line after `last`; none where there is no log to read now."""
-    try:
-        said = door.text("logs", head, "-c", _CONTAINER, "--timestamps", _MOST, *begin)
-    except (RunError, ConfigError):  # the pod is gone, its container not begun, no answer
-        return
-    for each in said.splitlines():
-        stamp, _, words = each.partition(" ")
-        if stamp > last:  # --since-time counts whole seconds
-            yield stamp, words
 
 
 def _clean(said: str) -> str:
@@ -99,24 +126,36 @@ def _clean(said: str) -> str:
 
 
 def read_again(
-    jobs: JobsApi, name: str, count: int, sleep: Callable[[float], None] = time.sleep
+    jobs: JobsApi,
+    name: str,
+    count: int,
+    tell: Tell,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[str]:
     """Give the lines of a job of a Ray cluster until it ends; its API gives a log only as a whole.
 
-    A cluster that does not answer for a moment is asked again.
+    A cluster that does not answer is waited for, as by `watch.follow`; a log that cannot be read
+    is told of once.
     """
+    patience = Patience(name, tell)
     told: int | None = None
+    is_refused = False
     while True:
         try:
             has_ended = jobs.status(name).exit_code is not None
-            lines = jobs.log(name)
-        except UnreachableError:
-            if told is None:
-                raise
+            patience.answered()
+        except (RunError, ForbiddenError) as error:
+            patience.bear(error)
             sleep(_READ_SECONDS)
             continue
-        yield from lines[max(len(lines) - count, 0) if told is None else told :]
-        told = len(lines)
+        try:
+            lines = jobs.log(name)
+            yield from lines[max(len(lines) - count, 0) if told is None else told :]
+            told = len(lines)
+        except (RunError, ForbiddenError) as error:
+            if not (is_refused or isinstance(error, UnreachableError)):
+                tell(_unread(error))
+                is_refused = True
         if has_ended:
             return
         sleep(_READ_SECONDS)

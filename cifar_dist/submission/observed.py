@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cifar_dist.documents.submitted import SubmittedState as State
@@ -25,6 +25,7 @@ _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _EXIT = re.compile(r"\bexit code (-?\d{1,4})\b")
 _OWN_CODES = {1, 2, 3, 4, 5, 75, 130}
 _COMPLAINT = "cifar-dist: "  # begins the line that tells why the program ended
+_SLACK = timedelta(minutes=2)  # between the clocks of a cluster and a store
 _LONGEST = 300  # characters of a reason
 
 _TOLD = {
@@ -182,6 +183,19 @@ def name_of(thing: Object) -> str:
 def uid_of(thing: Object | None) -> str:
     """Give the identity of an object, which one that was made anew does not share."""
     return text(thing, "metadata", "uid")
+
+
+def lifetime(job: Object) -> tuple[datetime, datetime]:
+    """Give when a RayJob was made and ended, or now, and a little more as clocks differ.
+
+    Raises ConfigError if it does not say when it was made.
+    """
+    ended = text(job, "status", "endTime") or datetime.now(UTC).isoformat()
+    try:
+        made = datetime.fromisoformat(text(job, "metadata", "creationTimestamp"))
+        return made - _SLACK, datetime.fromisoformat(ended) + _SLACK
+    except ValueError as error:
+        raise ConfigError(f"{name_of(job)} does not say when it ran; see `submit ls`") from error
 
 
 def age_seconds(since: str) -> float | None:

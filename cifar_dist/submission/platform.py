@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cifar_dist.config import load_yaml, shipped_chart
+from cifar_dist.config import shipped_chart
 from cifar_dist.errors import ConfigError, RunError
 from cifar_dist.submission.causes import why_pending
 from cifar_dist.submission.chart import full_name, merged
 from cifar_dist.submission.door import ForbiddenError, NotFoundError
+from cifar_dist.submission.installation import platform_of, read, values_of
 from cifar_dist.submission.kubectl import AlreadyThereError, Kubectl
-from cifar_dist.submission.observed import items, text
+from cifar_dist.submission.observed import items, text, uid_of
 from cifar_dist.submission.snapshot import Snapshot, events_of
 from cifar_dist.submission.values import Values, complete
 
@@ -42,7 +43,7 @@ class Release:
     door: Kubectl
     name: str
     files: tuple[Path, ...] = ()
-    """Values laid over the chart's; without any a development platform is installed."""
+    """Values laid over the chart's; without any those that it has, or a development platform's."""
 
 
 class Installed(NamedTuple):
@@ -59,16 +60,16 @@ def deploy(release: Release, tell: Tell, sleep: Callable[[float], None] = time.s
     Raises ConfigError without the operator or with wrong values, RunError if it does not come up.
     """
     door = release.door
-    layers = [_read(path) for path in release.files] or [_DEVELOPMENT]
-    full = full_name(release.name, merged(*layers))
-    layers.append(_named_secrets(full, complete(*layers)))
-    values = complete(*layers)
-    if not release.files:
-        tell("no --values: a development platform, whose store is lost with its pod")
+    kept, given = _asked(release, tell)
+    full = full_name(release.name, merged(*kept, *given))
+    given.append(_named_secrets(full, complete(*kept, *given)))
+    values = complete(*kept, *given)
     _require_operator(door)
     _make_namespace(door, tell)
     _make_secrets(door, values, tell)
-    _helm(release, ["upgrade", "--install", release.name, str(shipped_chart())], merged(*layers))
+    flags = ["--reset-then-reuse-values"] if kept else []
+    chart = str(shipped_chart())
+    _helm(release, ["upgrade", "--install", release.name, chart, *flags], merged(*given))
     if values.mode == "cluster":
         _await_cluster(door, full, tell, sleep)
     _helm(release, ["test", release.name])
@@ -86,11 +87,19 @@ _DEVELOPMENT: Json = {
 }
 
 
-def _read(path: Path) -> Json:
-    found = load_yaml(path)
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path}: values of the chart are a mapping; see its values.yaml")
-    return found
+def _asked(release: Release, tell: Tell) -> tuple[list[Json], list[Json]]:
+    """Give the values that the release has and helm keeps, and those that it is given.
+
+    What it published lacks all that may hold a secret, so only helm can keep the whole.
+    """
+    if release.files:
+        return [], [read(path) for path in release.files]
+    found = platform_of(release.door, release.name, {})
+    if found is not None:
+        tell(f"no --values: {release.name} is upgraded with the values that it has")
+        return [values_of(found)], []
+    tell("no --values: a development platform, whose store is lost with its pod")
+    return [], [_DEVELOPMENT]
 
 
 def _named_secrets(full: str, values: Values) -> Json:
@@ -176,20 +185,21 @@ def _helm(release: Release, command: list[str], values: Json | None = None) -> N
 def _await_cluster(door: Kubectl, name: str, tell: Tell, sleep: Callable[[float], None]) -> None:
     """Wait until all of a RayCluster's pods are ready, telling what is in the way."""
     causes: dict[str, None] = {}
-    waited = 0.0
-    while waited < _READY_SECONDS:
+    until = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < until:
         cluster = door.json("get", "rayclusters.ray.io", name)
         if text(cluster, "status", "state") == "ready":
             tell(f"RayCluster {name} is ready")
             return
         pods = items(door.json("get", "pods", "-l", f"ray.io/cluster={name}"), "items")
         status = {"jobDeploymentStatus": "Initializing", "rayClusterName": name}
-        seen = Snapshot({"metadata": {"name": name}, "status": status}, pods)
+        seen = Snapshot(
+            {"metadata": {"name": name, "uid": uid_of(cluster)}, "status": status}, pods
+        )
         for cause in why_pending(seen.job, pods, events_of(door, seen)):
             if cause not in causes:
                 tell(f"waiting: {cause}")
             causes[cause] = None
         sleep(_POLL_SECONDS)
-        waited += _POLL_SECONDS
     last = f"; last seen: {list(causes)[-1]}" if causes else ""
     raise RunError(f"RayCluster {name} is not ready after {_READY_SECONDS / 60:.0f} minutes{last}")

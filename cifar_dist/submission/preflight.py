@@ -38,7 +38,6 @@ class Flight:
     pods: tuple[int, int]
     """The fewest and the most pods of workers."""
     store: str
-    data: str
     s3: S3
     """How the store is reached, as far as the platform says it."""
     operator_namespace: str
@@ -211,22 +210,30 @@ def accounts(flight: Flight) -> Finding:
 
 
 def secrets(flight: Flight) -> Finding:
-    """Look for the Secrets that are named and their keys, whose values are not fetched here."""
+    """Look for the Secrets that are named and their keys; kubectl shows no value of them."""
     wanted = _secrets(flight)
-    lacking = []
+    lacking, hidden = [], []
     for name, keys in sorted(wanted.items()):
         template = "--output=go-template={{range $key, $_ := .data}}{{$key}} {{end}}"
         try:
             there = flight.reader.text("get", "secret", name, template).split()
+        except ForbiddenError:
+            hidden.append(name)
         except NotFoundError:
             lacking.append(name)
-            continue
-        lacking += [f"{name} with the key {key}" for key in sorted(keys - {*there})]
+        else:
+            lacking += [f"{name} with the key {key}" for key in sorted(keys - {*there})]
     if lacking:
         return Finding(
             "failed", f"there is no Secret {', '.join(lacking)}", "create it, see deploy/README.md"
         )
-    return Finding("ok", ", ".join(sorted(wanted)) or "none is named; the operator makes a token")
+    unseen = f"this account may not look at {', '.join(hidden)}" if hidden else ""
+    if hidden and len(hidden) == len(wanted):
+        return Finding("skipped", unseen)
+    seen = ", ".join(sorted(wanted.keys() - {*hidden}))
+    return Finding(
+        "ok", "; ".join(filter(None, (seen, unseen))) or "none is named; the operator makes a token"
+    )
 
 
 def _secrets(flight: Flight) -> dict[str, set[str]]:

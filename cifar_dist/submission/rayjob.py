@@ -1,19 +1,18 @@
 """A run as values of the chart: its command, and as many pods of which group as it needs."""
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError
-from cifar_dist.machine import CLUSTER_LIMITS
 from cifar_dist.submission.asked import Asked, Command, command
 from cifar_dist.submission.pods import WorkerGroup
 from cifar_dist.submission.scheduling import quantity
 from cifar_dist.submission.values import Values
 
 ASKED = "cifar-dist.io/asked"
+TITLE, STORE = "cifar-dist.io/title", "cifar-dist.io/store"  # by which its results are found
 _MIG = "nvidia.com/mig-"
 _ROUNDING = 1e-6  # 0.3 / 0.1 is a little less than 3
 
@@ -40,7 +39,6 @@ class Plan:
     command: Command
     pods: tuple[int, int]
     """The fewest and the most pods of workers."""
-    group: str
     store: str
     data: str
 
@@ -52,26 +50,25 @@ def plan(asked: Asked, values: Values, line: str, number: int = 1) -> Plan:
     """
     where = asked.located(values.store.uri, values.data.uri)
     placement = asked.job.placement
-    name, pod = _chosen(placement, values)
-    group = values.worker_groups[name]
-    place = _train if asked.kind == "train" else _tune
-    pods, changes = place(placement, pod, group)
-    if pods[0] < pods[1] and not (values.autoscaling.enabled and values.queue.type == "none"):
-        pods = (group.replicas or pods[1],) * 2
+    if placement.workers == 0:
+        raise ConfigError(
+            "placement.workers=0 trains in the head, which has no room for it; ask for 1 or more"
+        )
+    pod, pods, changes = _placed(asked, values)
+    name, fixed = pod.group, values.worker_groups[pod.group].replicas
+    is_scaled = values.autoscaling.enabled and values.queue.type == "none"
+    if asked.kind == "tune" and (fixed or not is_scaled):
+        pods = (fixed or pods[1],) * 2
     changes |= {**where, **_prices(placement, values)}
     run = command(asked, changes, number, values.metrics.port)
-    environment = run.environment
-    if pods[0] < pods[1]:  # Ray's head does not know how far its autoscaler may go
-        grown = [[pod.cpus, pod.gpus, pods[1]]]
-        environment = {**environment, CLUSTER_LIMITS: json.dumps(grown)}
     job = {
         "render": True,
         "name": run.name,
         "kind": asked.kind,
         "entrypoint": run.line,
-        # Kubernetes puts variables in place of $(NAME).
-        "env": {key: text.replace("$(", "$$(") for key, text in environment.items()},
-        "annotations": {ASKED: line},
+        # Kubernetes puts variables in place of $(NAME), and $ in place of $$.
+        "env": {key: text.replace("$", "$$") for key, text in run.environment.items()},
+        "annotations": {ASKED: line, TITLE: run.title, STORE: where["store"]},
     }
     groups: dict[str, Any] = {key: {"enabled": key == name} for key in values.worker_groups}
     groups[name] |= _replicas(*pods)
@@ -80,7 +77,7 @@ def plan(asked: Asked, values: Values, line: str, number: int = 1) -> Plan:
     store, data = where["store"], where["recipe.data"]
     published = data if data.startswith("s3://") else ""  # synthetic images lie nowhere
     laid = {"store": {"uri": store}, "data": {"uri": published}, "job": job, "workerGroups": groups}
-    return Plan(laid, run, pods, name, store, data)
+    return Plan(laid, run, pods, store, data)
 
 
 def pod_of(name: str, group: WorkerGroup) -> Pod:
@@ -92,33 +89,45 @@ def pod_of(name: str, group: WorkerGroup) -> Pod:
     return Pod(name, cpus, float(quantity(counted["GPU"])) if "GPU" in counted else gpus)
 
 
-def _chosen(placement: Placement, values: Values) -> tuple[str, Pod]:
-    """Choose a group: one with GPUs if they are asked for, or if the platform enables only such."""
-    pods = {name: pod_of(name, group) for name, group in values.worker_groups.items()}
-    enabled = [name for name, group in values.worker_groups.items() if group.enabled]
+def _placed(asked: Asked, values: Values) -> tuple[Pod, tuple[int, int], dict[str, Any]]:
+    """Take the first group that holds the work; raises what the first of all has against it."""
+    placement = asked.job.placement
+    place = _train if asked.kind == "train" else _tune
+    refusals = []
+    for pod in _candidates(placement, values):
+        try:
+            return pod, *place(placement, pod, values.worker_groups[pod.group])
+        except ConfigError as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+def _candidates(placement: Placement, values: Values) -> list[Pod]:
+    """Choose groups: with GPUs if they are asked for, or if the platform enables such."""
+    groups = values.worker_groups
+    pods = [pod_of(name, group) for name, group in groups.items()]
     asked = placement.gpus_per_worker
-    if asked is None:
-        found = sorted(enabled, key=lambda name: pods[name].gpus, reverse=True)
-    else:
-        fitting = [name for name in pods if (pods[name].gpus > 0) == (asked > 0)]
-        found = sorted(fitting, key=lambda name: name not in enabled)
+    has_gpus = (
+        asked > 0
+        if asked is not None
+        else any(pod.gpus > 0 for pod in pods if groups[pod.group].enabled)
+    )
+    fitting = [pod for pod in pods if (pod.gpus > 0) == has_gpus]
+    enabled = [pod for pod in fitting if groups[pod.group].enabled]
+    found = enabled if asked is None else enabled or fitting[:1]
     if not found:
         what = "no group of workers is enabled" if asked is None else f"no group has {asked:g} GPUs"
         raise ConfigError(
             f"placement.gpus_per_worker={asked}: {what}; add one to workerGroups in the "
             "platform's values"
         )
-    return found[0], pods[found[0]]
+    return sorted(found, key=lambda pod: pod.gpus, reverse=True) if asked is None else found
 
 
 def _train(
     placement: Placement, pod: Pod, group: WorkerGroup
 ) -> tuple[tuple[int, int], dict[str, Any]]:
     """Give a pod to each worker, unless a pod holds more of them."""
-    if placement.workers == 0:
-        raise ConfigError(
-            "placement.workers=0 trains in the head, which has no room for it; ask for 1 or more"
-        )
     workers = placement.workers or 1
     gpus = _gpus(placement, pod)
     cpus = placement.cpus_per_worker
@@ -138,19 +147,20 @@ def _train(
 def _tune(
     placement: Placement, pod: Pod, group: WorkerGroup
 ) -> tuple[tuple[int, int], dict[str, Any]]:
-    """Let the group grow to what its trials at once need."""
+    """Let the group grow to what its trials at once need, or keep its fixed number."""
     gpus, cpus = _gpus(placement, pod), placement.cpus_per_worker or 1
     workers = placement.workers or 1
     held = _held(pod, cpus, gpus)
-    room = group.max_replicas * held // workers
+    there = group.replicas or group.max_replicas
+    room = there * held // workers
     trials = placement.concurrency or max(room, 1)
     most = math.ceil(trials * workers / held)
-    if most > group.max_replicas:
+    if most > there:
+        bound = "replicas" if group.replicas else "maxReplicas"
         raise ConfigError(
             f"placement.concurrency={trials} with {workers} workers of {cpus:g} CPUs and {gpus:g} "
-            f"GPUs each needs {most} pods of group {pod.group}, whose maxReplicas is "
-            f"{group.max_replicas}; lower --concurrency, or raise "
-            f"workerGroups.{pod.group}.maxReplicas in the platform's values"
+            f"GPUs each needs {most} pods of group {pod.group}, whose {bound} is {there}; lower "
+            f"--concurrency, or raise workerGroups.{pod.group}.{bound} in the platform's values"
         )
     changes = {**_changes(placement, workers, cpus, gpus), "placement.concurrency": trials}
     return (min(group.min_replicas, most), most), changes

@@ -13,6 +13,7 @@ from cifar_dist.submission.observed import (
     name_of,
     number,
     text,
+    uid_of,
     workers_of,
 )
 
@@ -72,12 +73,16 @@ def listed(door: Door) -> list[Object]:
 
 def events_of(door: Door, seen: Snapshot) -> list[Object]:
     """Read the events of a job, its cluster and some of its unready pods, a request for each."""
-    unready = [name_of(pod) for pod in seen.pods if not is_ready(pod)]
-    names = [name_of(seen.job), seen.cluster, *unready[:_PODS_ASKED]]
+    unready = [pod for pod in seen.pods if not is_ready(pod)]
+    uids = {seen.cluster: ""} if seen.cluster else {}
+    uids |= {name_of(each): uid_of(each) for each in (seen.job, *unready[:_PODS_ASKED])}
     found: list[Object] = []
-    for name in dict.fromkeys(filter(None, names)):
+    for name, uid in uids.items():
         selector = f"involvedObject.name={name}"
-        found += items(door.json("get", "events", "--field-selector", selector), "items")
+        for event in items(door.json("get", "events", "--field-selector", selector), "items"):
+            about = text(event, "involvedObject", "uid")
+            if not (uid and about and about != uid):  # else of an older one of that name
+                found.append(event)
     return found
 
 

@@ -5,11 +5,22 @@ from collections.abc import Callable
 
 from cifar_dist.errors import CifarDistError
 from cifar_dist.submission.door import Door, NotFoundError, UnreachableError
-from cifar_dist.submission.observed import is_ready, outcome, state, text
+from cifar_dist.submission.observed import (
+    Object,
+    dig,
+    is_ready,
+    items,
+    name_of,
+    outcome,
+    state,
+    text,
+)
 from cifar_dist.submission.snapshot import JOBS, Snapshot, look
 
 _POLL_SECONDS = 2.0
-_COMMIT_SECONDS = 180.0
+_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"
+_USUAL_SECONDS = 120
+_BESIDE_SECONDS = 60.0  # that the operator may take to see the end
 Tell = Callable[[str], None]
 Ask = Callable[[Snapshot], None]
 
@@ -24,7 +35,7 @@ def stop(
     """
     seen = look(door, name)
     if state(seen.job) in ("running", "starting") and _asked(ask, seen, tell):
-        _await_end(door, name, tell, sleep)
+        _await_end(door, seen, tell, sleep)
     door.text("delete", JOBS, name, "--ignore-not-found", "--wait=false")
     tell(f"{name} is deleted; its pods go within a minute, what it committed stays in the store")
 
@@ -47,14 +58,25 @@ def _asked(ask: Ask, seen: Snapshot, tell: Tell) -> bool:
     return True
 
 
-def _await_end(door: Door, name: str, tell: Tell, sleep: Callable[[float], None]) -> None:
-    waited = 0.0
-    while waited < _COMMIT_SECONDS:
+def _await_end(door: Door, seen: Snapshot, tell: Tell, sleep: Callable[[float], None]) -> None:
+    seconds = _drain_seconds(seen.job) + _BESIDE_SECONDS
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         try:
-            if outcome(look(door, name).job) is not None:
+            if outcome(look(door, name_of(seen.job)).job) is not None:
                 return
         except NotFoundError:
             return
         sleep(_POLL_SECONDS)
-        waited += _POLL_SECONDS
-    tell(f"the driver did not end within {_COMMIT_SECONDS:.0f} s; its cluster is taken away")
+    tell(f"the driver did not end within {seconds:.0f} s; its cluster is taken away")
+
+
+def _drain_seconds(job: Object) -> int:
+    """Read how long Ray lets a driver commit before it is killed."""
+    head = dig(job, "spec", "rayClusterSpec", "headGroupSpec", "template", "spec")
+    for container in items(head, "containers"):
+        for entry in items(container, "env"):
+            said = text(entry, "value")
+            if entry.get("name") == _WAIT and said.isdecimal():
+                return int(said)
+    return _USUAL_SECONDS

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from cifar_dist.config.endpoints import endpoint_fault
-from cifar_dist.submission.sections import Annotations, Image, Memory, Name, Resources, Section
+from cifar_dist.submission.sections import Image, Memory, Name, Resources, Section
 
 # Plain http only where it stays inside: one word, Kubernetes' own names, private addresses.
 _INSIDE = (
@@ -15,6 +15,8 @@ _INSIDE = (
 _ENDPOINT = (
     rf"^$|^(https://[a-zA-Z0-9.-]+|http://({_INSIDE}))(:[0-9]{{1,5}})?(/[A-Za-z0-9_./~-]*)?$"
 )
+
+_DEV_PORT = 7070
 
 
 class Bootstrap(Section):
@@ -68,12 +70,22 @@ class Store(Section):
         str, Field(pattern=r"^$|^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$")
     ] = ""
     """IAM role of the accounts on Amazon EKS, in place of keys."""
-    service_account_annotations: Annotations = Field(default_factory=dict)
-    """Annotations by which another cloud gives the accounts its rights."""
     ca_secret: Name = ""
     """Secret with the key ca.crt that signed the server's certificate."""
     bootstrap: Bootstrap = Bootstrap()
     dev: DevStore = DevStore()
+
+    @property
+    def is_in_cluster(self) -> bool:
+        """Whether the release runs the server."""
+        return self.dev.enabled and not self.endpoint
+
+    def address(self, full: str) -> str:
+        """Give the address by which pods reach it, of a release whose names begin with `full`.
+
+        Empty for Amazon's.
+        """
+        return f"http://{full}-store:{_DEV_PORT}" if self.is_in_cluster else self.endpoint
 
     @field_validator("endpoint")
     @classmethod

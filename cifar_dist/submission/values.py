@@ -1,13 +1,13 @@
 """The chart's values: one closed model, its defaults, and the JSON Schema that helm checks by."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import sentences
+from cifar_dist.submission.chart import merged
 from cifar_dist.submission.edges import Exposure, Monitoring, NetworkPolicy
 from cifar_dist.submission.pods import Head, WorkerGroup
 from cifar_dist.submission.sections import (
@@ -274,23 +274,15 @@ def default_values() -> dict[str, Any]:
 
 def complete(*layers: Mapping[str, Any]) -> Values:
     """Lay values over the defaults as helm does: maps merge, null removes. Raises ConfigError."""
-    merged = default_values()
-    for layer in layers:
-        merged = _merged(merged, layer)
     try:
-        return Values.model_validate(merged)
+        return Values.model_validate(_without_nulls(merged(default_values(), *layers)))
     except ValidationError as error:
         raise ConfigError("\n".join(sentences(error.errors()))) from error
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        if isinstance(value, Mapping):
-            under = merged.get(key)
-            merged[key] = _merged(under if isinstance(under, Mapping) else {}, value)
-        elif value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = deepcopy(value)
-    return merged
+def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nulls(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None
+    }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cifar_dist.errors import InterruptedRunError, PreemptedError, RunError
 from cifar_dist.submission.causes import why_pending, worth_asking
-from cifar_dist.submission.door import Door, ForbiddenError, NotFoundError, UnreachableError
+from cifar_dist.submission.door import Door, ForbiddenError, NotFoundError
 from cifar_dist.submission.observed import (
     QUEUE_LABEL,
     Object,
@@ -20,28 +20,31 @@ from cifar_dist.submission.observed import (
     text,
     uid_of,
 )
+from cifar_dist.submission.patience import Patience
 from cifar_dist.submission.snapshot import Snapshot, events_of, look
 
 __all__ = ["Outcome", "follow"]
 
 _POLL_SECONDS = 2.0
 _EVENTS_EVERY = 3  # looks: events come late and are a request for each object
-_AWAY_SECONDS = 3600.0
-_REFUSED_SECONDS = 300.0
 _RESUMES = "the driver resumes from what is committed in the store"
 
 Tell = Callable[[str], None]
 
 
 def follow(
-    door: Door, name: str, tell: Tell, sleep: Callable[[float], None] = time.sleep
+    door: Door,
+    name: str,
+    tell: Tell,
+    show: Callable[[Snapshot], None],
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
-    """Tell each change of a RayJob until it ends, and how it ended.
+    """Tell each change of a RayJob until it ends, and how it ended; `show` gets every look.
 
     A cluster that does not answer is waited for. Raises NotFoundError if there is no such job,
     UnreachableError after an hour without an answer.
     """
-    watch = _Watch(door, name, tell)
+    watch = _Watch(door, name, tell, show, Patience(name, tell))
     while True:
         ended = watch.look()
         if ended is not None:
@@ -56,10 +59,9 @@ class _Watch:
     door: Door
     name: str
     tell: Tell
+    show: Callable[[Snapshot], None]
+    patience: Patience
     looks: int = 0
-    away_since: float | None = None
-    """When the cluster stopped answering."""
-    has_seen: bool = False
     head: str = ""
     """Identity of the head pod that was seen last."""
     is_head_ready: bool = False
@@ -77,43 +79,22 @@ class _Watch:
         try:
             seen = look(self.door, self.name)
         except NotFoundError:
-            if not self.has_seen:
+            if not self.patience.has_seen:
                 raise
             said = "the RayJob was deleted; submit it again and it goes on from the store"
             return Outcome("stopped", InterruptedRunError.exit_code, said)
         except (RunError, ForbiddenError) as error:
-            self._is_away(error)
+            self.patience.bear(error)
             return None
-        self._is_back()
-        self.has_seen = True
+        self.patience.answered()
         ended = outcome(seen.job) or _suspended(seen.job)
         if ended is None:
             self._tell_changes(seen)
             self.looks += 1
+        self.show(seen)
+        if ended is None:
             return None
         return self._with_cause(seen.job, ended)
-
-    def _is_away(self, error: RunError | ForbiddenError) -> None:
-        """Wait, but not for ever; a server that starts refuses those whom it will know later."""
-        is_silent = isinstance(error, UnreachableError)
-        if not (is_silent or self.has_seen):
-            raise error
-        now = time.monotonic()
-        if self.away_since is None:
-            self.away_since = now
-            self.tell("the cluster does not answer; the job is not touched by that, waiting for it")
-        elif not is_silent and now - self.away_since > _REFUSED_SECONDS:
-            raise error
-        elif now - self.away_since > _AWAY_SECONDS:
-            raise UnreachableError(
-                f"the cluster did not answer for an hour; later `submit status {self.name}` tells "
-                "how the job went on"
-            )
-
-    def _is_back(self) -> None:
-        if self.away_since is not None:
-            self.away_since = None
-            self.tell("the cluster answers again")
 
     def _tell_changes(self, seen: Snapshot) -> None:
         self._tell_retry(seen.job)
@@ -172,7 +153,7 @@ class _Watch:
     def _tell_causes(self, seen: Snapshot) -> None:
         try:
             events: Sequence[Object] = events_of(self.door, seen)
-        except (UnreachableError, ForbiddenError, NotFoundError):
+        except (RunError, ForbiddenError, NotFoundError):
             return
         now = {_without_numbers(cause): cause for cause in why_pending(seen.job, seen.pods, events)}
         for key, cause in now.items():

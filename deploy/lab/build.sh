@@ -30,16 +30,8 @@ module_folder() { # MODULE@VERSION
 build_apt() {
     if type -P containerd runc nft conntrack debootstrap openssl kubectl >/dev/null; then return; fi
     command -v kubectl >/dev/null || die "kubectl is not here: install it"
-    # the packages' scripts must not start a second containerd
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-        chmod +x /usr/sbin/policy-rc.d
-        touch "$RUN/policy-rc.d"
-    fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends containerd runc \
-        iptables nftables conntrack ebtables ethtool socat debootstrap openssl >"$LOGS/apt.log" 2>&1
-    if [ -e "$RUN/policy-rc.d" ]; then rm -f /usr/sbin/policy-rc.d "$RUN/policy-rc.d"; fi
+    install_packages apt containerd runc iptables nftables conntrack ebtables ethtool socat \
+        debootstrap openssl
 }
 build_kube() {
     local v=k8s.io/component-base/version minor

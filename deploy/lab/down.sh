@@ -12,7 +12,8 @@ for name in network-policy proxy scheduler controller-manager; do stop $name; do
 stop apiserver 30
 for name in containerd etcd; do stop $name; done
 # what this lab's pods and containers had mounted; the engine's mounts are its own
-awk -v lab="$LAB/" 'index($2, lab) == 1 && $2 !~ /^[^ ]*\/(run\/)?docker(\/|$)/ {print $2}' /proc/mounts | sort -r |
+awk -v lab="$LAB/" 'index($2, lab) == 1 && $2 != lab "docker" && index($2, lab "docker/") != 1 &&
+    index($2, lab "run/docker") != 1 {print $2}' /proc/mounts | sort -r |
     while read -r mount; do umount "$mount" 2>/dev/null || umount -l "$mount"; done
 for hierarchy in /sys/fs/cgroup/*/kubepods; do
     [ -d "$hierarchy" ] || continue

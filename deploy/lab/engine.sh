@@ -13,9 +13,7 @@ CHECKOUT=$(cd "$HERE/../.." && pwd)
 docker_() { /usr/bin/docker "$@"; }     # Debian's client has BuildKit without a plugin
 up() {
     if [ ! -x /usr/sbin/dockerd ] || [ ! -x /usr/bin/docker ]; then
-        apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends docker.io \
-            >"$LOGS/apt-docker.log" 2>&1
+        install_packages apt-docker docker.io
     fi
     mkdir -p "$LAB/docker"
     start dockerd dockerd --data-root "$LAB/docker" --exec-root "$RUN/docker" \

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 import yaml
@@ -37,6 +37,7 @@ OPTIONS = (
     "exposure.ingress.enabled=true",
     "exposure.ingress.host=ray.example.org",
     "exposure.ingress.tlsSecret=ray-tls",
+    "networkPolicy.dashboardNamespace=gateways",
     "exposure.httpRoute.enabled=true",
     "exposure.httpRoute.parentRefs[0].name=web",
     "exposure.httpRoute.hostnames[0]=ray.example.org",
@@ -87,12 +88,16 @@ def tool(name: str) -> str | None:
     return str(beside) if beside.is_file() else shutil.which(name)
 
 
+def lacking(what: str) -> NoReturn:
+    """Skip, since a tool or a download is not to be had; where CI=1 says that all are, fail."""
+    if os.environ.get("CI") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
 def needed(name: str) -> str:
-    """Find a program, or skip; where CI=1 says that all tools are there, fail."""
-    found = tool(name)
-    if found is None:
-        (pytest.fail if os.environ.get("CI") == "1" else pytest.skip)(f"{name} is not installed")
-    return found
+    """Find a program, or skip as `lacking` does."""
+    return tool(name) or lacking(f"{name} is not installed")
 
 
 def helm(*arguments: str | Path) -> Templated:
@@ -125,10 +130,9 @@ def rendered(case: Case, *settings: str, release: str = RELEASE) -> str:
 
 
 def all_cases() -> list[Case]:
-    """Give every shape in every mode, and all options, with and without Prometheus' operator."""
-    around = (KUBERNETES, (True, False))
-    shapes = itertools.product(CI, MODES, *around)
-    options = itertools.product(("default",), ("options",), *around)
+    """Give every shape in every mode, and all options on every Kubernetes, monitored or not."""
+    shapes = itertools.product(CI, MODES)
+    options = itertools.product(("default",), ("options",), KUBERNETES, (True, False))
     return [Case(*parts) for parts in (*shapes, *options)]
 
 

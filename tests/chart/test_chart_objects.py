@@ -75,9 +75,8 @@ def test_helm_finds_nothing_to_say(values: str) -> None:
     assert ended.code == 0, ended.output + ended.error
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_second_render_gives_the_same_bytes(renders: dict[Case, str], mode: str) -> None:
-    again = render_all(Case(values, mode) for values in CI)
+def test_a_second_render_gives_the_same_bytes(renders: dict[Case, str]) -> None:
+    again = render_all([Case("default", "options"), *(Case("default", mode) for mode in MODES)])
     assert [case for case, text in again.items() if renders[case] != text] == []
 
 
@@ -105,6 +104,13 @@ def test_names_fit_with_the_longest_name_of_a_release(mode: str) -> None:
         name = thing["metadata"]["name"]
         longest = LONGEST_JOB if thing["kind"] in {"RayJob", "RayCluster"} else LONGEST
         assert NAME.fullmatch(name) and len(name) <= longest, named(thing)
+
+
+def test_schedules_of_two_long_releases_have_two_names() -> None:
+    case, stem = Case("default", "options"), LONGEST_RELEASE[:-1]
+    things = [thing for end in "ab" for thing in objects(rendered(case, release=stem + end))]
+    found = [named(thing) for thing in things if thing["kind"] == "RayCronJob"]
+    assert len(set(found)) == len(found) == 2
 
 
 @pytest.mark.parametrize("release", ["team.search", "2nd"])
@@ -162,6 +168,12 @@ def test_further_objects_come_as_they_are() -> None:
     found = objects(rendered(Case("default"), *given, "extraObjects[0].metadata.name=more"))
     (more,) = [thing for thing in found if thing["metadata"]["name"] == "more"]
     assert more["kind"] == "ConfigMap" and more["data"] == {"a": "b"}
+
+
+def test_what_a_further_object_holds_is_told_to_nobody_else() -> None:
+    given = ("apiVersion=v1", "kind=Secret", "metadata.name=mine", "stringData.password=a-secret")
+    text = rendered(Case("default"), *(f"extraObjects[0].{line}" for line in given))
+    assert text.count("a-secret") == 1
 
 
 def test_images_are_pinned(things: list[tuple[Case, Object]]) -> None:

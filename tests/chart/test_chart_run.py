@@ -30,14 +30,8 @@ PORTS = {
     "gcs-server": 6379, "dashboard": 8265, "client": 10001, "metrics": 8080,
     "as-metrics": 44217, "dash-metrics": 44227, "app-metrics": 9400,
 }  # fmt: skip
-FOLDERS = {
-    "HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR",
-    "CIFAR_DIST_CACHE",
-}  # fmt: skip
 FIXED = {
     "RAY_AUTH_MODE": "token",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "NO_ALBUMENTATIONS_UPDATE": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "CIFAR_DIST_METRICS_HOST": "0.0.0.0",
     "CIFAR_DIST_LOG_FILE": "/proc/1/fd/1",
@@ -89,12 +83,11 @@ def test_the_head_computes_nothing_and_is_seen(job: Object) -> None:
     assert variables["NVIDIA_VISIBLE_DEVICES"] == "void"
 
 
-def test_every_pod_drains_before_it_is_killed_and_writes_below_tmp(job: Object) -> None:
+def test_every_pod_drains_before_it_is_killed(job: Object) -> None:
     for group, container in _groups(job):
         variables = _variables(container)
         grace = group["template"]["spec"]["terminationGracePeriodSeconds"]
         assert int(variables[DRAIN]) < grace
-        assert all(variables[name].startswith("/tmp") for name in FOLDERS)
         assert "preStop" not in str(container)  # it would cut the drain short
         assert group["template"]["spec"].get("restartPolicy", "Never") == "Never"
 

@@ -1,18 +1,19 @@
 """Other people's judges of the chart and the image: helm-unittest, hadolint and promtool."""
 
 import os
-import shutil
+import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.chart.renders import CHART, ROOT, needed, tool
+from tests.chart.renders import CHART, ROOT, lacking, needed, tool
 
 UNITTEST = Path("~/.cache/k8s-lab/bin/helm-unittest").expanduser()
 SOURCE = ROOT / "deploy" / "lab" / "build" / "helm-unittest"
 SECONDS = 900  # a first build fetches 300 modules
-ASSERTIONS = 40
+TESTS = 80
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +22,15 @@ def unittest_program(tmp_path_factory: pytest.TempPathFactory) -> str:
     found = os.environ.get("HELM_UNITTEST") or tool("helm-unittest")
     if found or UNITTEST.is_file():
         return str(found or UNITTEST)
-    if shutil.which("go") is None or not SOURCE.is_dir():
-        pytest.skip("neither helm-unittest nor the Go to build it (HELM_UNITTEST names one)")
     program = tmp_path_factory.mktemp("bin") / "helm-unittest"
     package = "github.com/helm-unittest/helm-unittest/cmd/helm-unittest"
-    command = ["go", "build", "-mod=readonly", "-o", str(program), package]
+    command = [needed("go"), "build", "-mod=readonly", "-o", str(program), package]
     environment = {**os.environ, "GOWORK": "off", "CGO_ENABLED": "0"}
     ended = subprocess.run(
         command, cwd=SOURCE, env=environment, capture_output=True, text=True, timeout=SECONDS
     )
     if ended.returncode:
-        pytest.skip(f"helm-unittest cannot be built: {ended.stderr.strip()[-300:]}")
+        lacking(f"helm-unittest cannot be built: {ended.stderr.strip()[-300:]}")
     return str(program)
 
 
@@ -39,9 +38,17 @@ def test_the_suites_of_the_chart_pass(unittest_program: str) -> None:
     command = [unittest_program, "--strict", str(CHART)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr
-    suites = list(CHART.glob("tests/*_test.yaml"))
-    asserted = sum(path.read_text("utf-8").count("      - ") for path in suites)
-    assert asserted >= ASSERTIONS
+    passed = re.search(r"(?m)^Tests: +(\d+) passed, \1 total$", ended.stdout)
+    assert passed and int(passed[1]) >= TESTS, ended.stdout[-600:]
+
+
+@pytest.mark.parametrize(("said", "ending"), [("1", pytest.fail), ("", pytest.skip)])
+def test_a_missing_tool_is_a_failure_only_where_all_are_said_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, said: str, ending: Any
+) -> None:
+    monkeypatch.setenv("CI", said)
+    with pytest.raises(ending.Exception, match="no-such-tool is not installed"):
+        needed("no-such-tool")
 
 
 def test_hadolint_finds_nothing_in_the_dockerfile() -> None:

@@ -77,6 +77,14 @@ def test_what_is_mounted_from_the_checkout_is_there_and_read_only(name: str) -> 
             assert source in FILE["volumes"]
 
 
+def test_ray_keeps_its_objects_in_the_shared_memory_that_it_has() -> None:
+    for name in ("head", "worker", "worker-gpu"):
+        command = map(default, SERVICES[name]["command"])
+        (said,) = [word for word in command if word.startswith("--object-store-memory=")]
+        shared = int(default(SERVICES[name]["shm_size"]).removesuffix("g")) * 2**30
+        assert 0.5 * shared < int(said.partition("=")[2]) < shared
+
+
 def test_gpus_go_to_the_workers_of_their_profile_alone() -> None:
     reserved = {name for name, service in SERVICES.items() if "deploy" in service}
     assert reserved == {"worker-gpu"}

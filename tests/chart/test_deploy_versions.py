@@ -1,7 +1,6 @@
 """What deploy/ names by version: one version everywhere, and scripts that a reader can trust."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 import yaml
 
 from cifar_dist import __version__
-from tests.chart.renders import CHART, ROOT
+from tests.chart.renders import CHART, ROOT, needed
 
 DEPLOY = ROOT / "deploy"
 LAB = DEPLOY / "lab"
@@ -24,6 +23,10 @@ SCRIPTS = sorted(
     for path in [*DEPLOY.iterdir(), *LAB.glob("*.sh")]
     if path.is_file() and path.read_bytes().startswith((b"#!/usr/bin/env bash", b"# shellcheck"))
 )
+FOLDERS = {
+    "HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR",
+    "CIFAR_DIST_CACHE",
+}  # fmt: skip
 MODULES = {
     "KUBERNETES_VERSION": ("kube", "k8s.io/kubernetes"),
     "ETCD_VERSION": ("etcd", "go.etcd.io/etcd/server/v3"),
@@ -66,12 +69,25 @@ def test_the_recipe_for_kind_names_what_there_is() -> None:
         assert (ROOT / path).is_file()
 
 
+def test_the_recipe_for_kind_publishes_the_images_that_its_run_reads() -> None:
+    text = (DEPLOY / "kind" / "README.md").read_text("utf-8")
+    (published,) = re.findall(r"(?m)^cifar-dist data push sample (s3://\S+)$", text)
+    assert re.search(rf"(?m)^cifar-dist submit tune .* --data {published} ", text)
+
+
 def test_the_image_names_no_package_that_is_not_pinned() -> None:
     pins = (DEPLOY / "uv.txt").read_text("utf-8")
     dockerfile = (DEPLOY / "Dockerfile").read_text("utf-8")
     assert re.match(r"uv==\d+\.\d+\.\d+ ", pins) and "--hash=sha256:" in pins
     assert dockerfile.count("--require-hashes") == 4
     assert "USER 1000:1000" in dockerfile and "latest" not in dockerfile
+
+
+def test_the_image_writes_below_tmp_alone_and_calls_nobody() -> None:
+    text = (DEPLOY / "Dockerfile").read_text("utf-8")
+    settings = dict(re.findall(r"(?m)^(?:ENV)? +([A-Z_]+)=(\S+) ?\\?$", text))
+    assert all(settings[name].startswith("/tmp/home") for name in FOLDERS)
+    assert (settings["RAY_USAGE_STATS_ENABLED"], settings["NO_ALBUMENTATIONS_UPDATE"]) == ("0", "1")
 
 
 def test_only_what_the_dockerfile_copies_is_sent_to_the_engine() -> None:
@@ -87,11 +103,8 @@ def test_only_what_the_dockerfile_copies_is_sent_to_the_engine() -> None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(DEPLOY)))
 def test_bash_and_shellcheck_find_nothing_in_a_script(path: Path) -> None:
     assert subprocess.run(["bash", "-n", str(path)], timeout=60).returncode == 0
-    shellcheck = shutil.which("shellcheck")  # Debian's; nothing that pip installs
-    if shellcheck is None:
-        pytest.skip("shellcheck is not installed")
     ended = subprocess.run(
-        [shellcheck, path.name],
+        [needed("shellcheck"), path.name],
         cwd=path.parent,
         capture_output=True,
         text=True,

@@ -134,9 +134,10 @@ JOBS = (
     _one("job.backoffLimit=-1", "backoffLimit", mode="job"),
     _one("job.activeDeadlineSeconds=0", "activeDeadlineSeconds", mode="job"),
     _one("job.preRunningDeadlineSeconds=0", "preRunningDeadlineSeconds", mode="job"),
-    _one("job.env.AWS_SECRET_ACCESS_KEY=a", "AWS_SECRET_ACCESS_KEY", mode="job"),
-    _one("job.env.AWS_SESSION_TOKEN=a", "AWS_SESSION_TOKEN", mode="job", values="aws-irsa"),
-    _one("job.env.AWS_SECRET_ACCESS_KEY=a", mode="job", values="aws-irsa"),
+    _one("job.env.AWS_SECRET_ACCESS_KEY=a", "job.env: AWS_SECRET_ACCESS_KEY", mode="job"),
+    _one("job.env.AWS_SESSION_TOKEN=a", "job.env: AWS_SESSION_TOKEN", mode="job"),
+    _one("job.env.AWS_SECRET_ACCESS_KEY=a", "job.env: AWS_", mode="job", values="aws-irsa"),
+    _one("job.env.RAY_AUTH_MODE=none", "job.env: RAY_AUTH_MODE", mode="job"),
     _many(
         "head.extraEnv[0].name=RAY_AUTH_TOKEN",
         "head.extraEnv[0].value=a",
@@ -180,7 +181,19 @@ PLATFORM = (
     _one("monitoring.podMonitor.interval=15", "interval"),
     _one("security.containerSecurityContext.privileged=true", "privileged"),
     _one("security.containerSecurityContext.allowPrivilegeEscalation=true", "allowPrivilege"),
-    _many("exposure.ingress.enabled=true", named=("exposure.ingress.host",), mode="cluster"),
+    _many(
+        "exposure.ingress.enabled=true", "networkPolicy.dashboardNamespace=gateways",
+        named=("exposure.ingress.host",), mode="cluster",
+    ),
+    _many(
+        "exposure.ingress.enabled=true", "exposure.ingress.host=ray.example.org",
+        named=("networkPolicy.dashboardNamespace",), mode="cluster",
+    ),
+    _many(
+        "alpha.cron.enabled=true", "job.entrypoint=cifar-dist tune quick-start",
+        "autoscaling.enabled=false", "queue.type=kueue", "queue.name=team",
+        named=("alpha.cron.enabled", "queue.type"),
+    ),
     _many(
         "exposure.ingress.enabled=true", "exposure.ingress.host=ray.example.org",
         "ray.auth.mode=disabled", named=("exposure.ingress", "ray.auth.mode"), mode="cluster",

@@ -98,9 +98,12 @@ def endpoint() -> str:
     return f"http://{service['spec']['clusterIP']}:7070"
 
 
+def cifar_dist(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program here."""
+    return attempt(sys.executable, "-m", "cifar_dist", *arguments, **environment)
+
+
 def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `cifar-dist` here, with the keys of the cluster's store."""
+    """Run the program here, with the keys of the platform's store."""
     surroundings = {**KEYS, "AWS_ENDPOINT_URL": endpoint(), "AWS_REGION": "us-east-1"}
-    return attempt(
-        sys.executable, "-m", "cifar_dist", *arguments, **{**surroundings, **environment}
-    )
+    return cifar_dist(*arguments, **{**surroundings, **environment})

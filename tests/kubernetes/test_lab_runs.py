@@ -36,7 +36,7 @@ def images(platform: str) -> str:
     """Publish the packaged images in the cluster's store."""
     ended = program("data", "push", "sample", STORE, "--json")
     assert ended.returncode == 0, ended.stderr
-    address: str = json.loads(ended.stdout)["source"]
+    address: str = json.loads(ended.stdout)["published"]
     return address
 
 
@@ -126,4 +126,4 @@ def test_what_a_sweep_found_is_fetched_and_verified_here(tmp_path: Path, images:
     fetched = program("artifacts", "get", name, "--store", store, "--output", str(tmp_path / "won"))
     assert fetched.returncode == 0, fetched.stderr
     assert program("artifacts", "verify", name, "--store", store).returncode == 0
-    assert not pods("head"), "the cluster of a finished job is gone, or goes soon"
+    until("the cluster's end", lambda: not pods("head"))

@@ -63,9 +63,6 @@ resources:
   {{- toYaml .Values.autoscaling.resources | nindent 2 }}
 securityContext:
   {{- toYaml .Values.security.containerSecurityContext | nindent 2 }}
-env:
-  - {name: HOME, value: /tmp/home}
-  - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
 {{- end -}}
@@ -89,4 +86,36 @@ metadata:
 {{- end }}
 rayClusterSpec:
   {{- include "cifar-dist.cluster" (dict "root" .root "run" .run "plain" $job.env) | nindent 2 }}
+{{- end -}}
+
+{{/* What CIFAR_DIST_CLUSTER_LIMITS tells a driver of a cluster that grows, fully grown: CPUs and GPUs of
+     a pod as Ray counts them, and how many of these. Nothing where all pods are there at once. */}}
+{{- define "cifar-dist.limits" -}}
+{{- if include "cifar-dist.autoscales" . -}}
+{{- $limits := list -}}
+{{- range include "cifar-dist.groups" . | fromYaml -}}
+  {{- $has := merge (dict) (.resources.limits | default dict) (.resources.requests | default dict) -}}
+  {{- $cpus := include "cifar-dist.cpus" ($has.cpu | default 0) | int -}}
+  {{- $gpus := 0 -}}
+  {{- range $name, $count := .resources.limits -}}
+    {{- if or (hasSuffix "gpu" $name) (hasPrefix "nvidia.com/mig-" $name) -}}{{- $gpus = add $gpus (int $count) -}}{{- end -}}
+  {{- end -}}
+  {{- $counted := .rayResources | default dict -}}
+  {{- $most := kindIs "invalid" .replicas | ternary .maxReplicas .replicas | int -}}
+  {{- if $most -}}
+    {{- $limits = append $limits (list (hasKey $counted "CPU" | ternary (float64 $counted.CPU) $cpus) (hasKey $counted "GPU" | ternary (float64 $counted.GPU) $gpus) $most) -}}
+  {{- end -}}
+{{- end -}}
+{{- toJson $limits -}}
+{{- end -}}
+{{- end -}}
+
+{{/* CPUs of a quantity as Ray counts them: a part is a whole one. */}}
+{{- define "cifar-dist.cpus" -}}
+{{- $text := toString . -}}
+{{- if hasSuffix "m" $text -}}
+{{- ceil (divf (float64 (trimSuffix "m" $text)) 1000) -}}
+{{- else -}}
+{{- ceil (float64 $text) -}}
+{{- end -}}
 {{- end -}}

@@ -7,16 +7,8 @@
 {{- .Values.store.endpoint | default (ternary $dev "" .Values.store.dev.enabled) -}}
 {{- end -}}
 
-{{/* What every container of ours gets: folders that can be written, nobody called. */}}
+{{/* What every container of ours gets; that it writes below /tmp alone and calls nobody, the image says. */}}
 {{- define "cifar-dist.env.common" -}}
-- {name: HOME, value: /tmp/home}
-- {name: XDG_CACHE_HOME, value: /tmp/cache}
-- {name: CIFAR_DIST_CACHE, value: /tmp/cache/cifar-dist}
-- {name: MPLCONFIGDIR, value: /tmp/cache/matplotlib}
-- {name: TORCHINDUCTOR_CACHE_DIR, value: /tmp/cache/inductor}
-- {name: TRITON_CACHE_DIR, value: /tmp/cache/triton}
-- {name: NO_ALBUMENTATIONS_UPDATE, value: "1"}
-- {name: RAY_USAGE_STATS_ENABLED, value: "0"}
 - {name: RAY_AUTH_MODE, value: {{ .Values.ray.auth.mode }}}
 - {name: CIFAR_DIST_LOG_FORMAT, value: {{ .Values.logging.format }}}
 {{- end -}}
@@ -59,6 +51,9 @@
 - {name: CIFAR_DIST_LOG_FILE, value: /proc/1/fd/1}
 - {name: CIFAR_DIST_METRICS_HOST, value: 0.0.0.0}
 - {name: NVIDIA_VISIBLE_DEVICES, value: void}
+{{- with include "cifar-dist.limits" . }}
+- {name: CIFAR_DIST_CLUSTER_LIMITS, value: {{ quote . }}}
+{{- end }}
 {{- /* What a stopped driver has to commit before Ray kills it, 3 s by default. */}}
 - {name: RAY_JOB_STOP_WAIT_TIME_S, value: {{ .Values.ray.drainSeconds | int64 | quote }}}
 {{- with $monitoring.prometheus.host }}
@@ -80,25 +75,30 @@
 {{- if eq .component "head" -}}
   {{- $env = concat $env (include "cifar-dist.env.head" .root | fromYamlArray) -}}
 {{- end -}}
+{{- $plain := list -}}
 {{- range $name, $value := .plain -}}
-  {{- $env = append $env (dict "name" $name "value" $value) -}}
+  {{- $plain = append $plain (dict "name" $name "value" $value) -}}
 {{- end -}}
+{{- $extra := .extra | default list -}}
 {{- $names := dict -}}
-{{- range concat $env (.extra | default list) -}}
-  {{- $name := .name | default "" | toString -}}
-  {{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $name) -}}
-    {{- fail (printf "%s: %q is no name of a variable; write {name: NAME, value: \"…\"}" $.key $name) -}}
+{{- range list (list .key $env) (list "job.env" $plain) (list .key $extra) -}}
+  {{- $key := first . -}}
+  {{- range last . -}}
+    {{- $name := .name | default "" | toString -}}
+    {{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $name) -}}
+      {{- fail (printf "%s: %q is no name of a variable; write {name: NAME, value: \"…\"}" $key $name) -}}
+    {{- end -}}
+    {{- if hasKey $names $name -}}
+      {{- fail (printf "%s: %s is set twice; the chart sets it already, or two entries name it: remove one" $key $name) -}}
+    {{- end -}}
+    {{- if and (hasKey . "value") (not (kindIs "string" .value)) -}}
+      {{- fail (printf "%s: the value of %s is no text; write it in quotes" $key $name) -}}
+    {{- end -}}
+    {{- if and .value (regexMatch "(?i)(SECRET|TOKEN|PASSWORD|CREDENTIAL|ACCESS_?KEY|API_?KEY)(_ID)?$" $name) -}}
+      {{- fail (printf "%s: %s would stand in the manifest for whoever may read it; take it from a Secret, by extraEnv and valueFrom" $key $name) -}}
+    {{- end -}}
+    {{- $_ := set $names $name true -}}
   {{- end -}}
-  {{- if hasKey $names $name -}}
-    {{- fail (printf "%s: %s is set twice; the chart sets it already, or two entries name it: remove one" $.key $name) -}}
-  {{- end -}}
-  {{- if and (hasKey . "value") (not (kindIs "string" .value)) -}}
-    {{- fail (printf "%s: the value of %s is no text; write it in quotes" $.key $name) -}}
-  {{- end -}}
-  {{- if and .value (regexMatch "(?i)(SECRET|TOKEN|PASSWORD|CREDENTIAL|ACCESS_?KEY|API_?KEY)(_ID)?$" $name) -}}
-    {{- fail (printf "%s: %s would stand in the manifest for whoever may read it; take it from a Secret, by extraEnv and valueFrom" $.key $name) -}}
-  {{- end -}}
-  {{- $_ := set $names $name true -}}
 {{- end -}}
-{{- concat $env (.extra | default list) | toYaml -}}
+{{- concat $env $plain $extra | toYaml -}}
 {{- end -}}

@@ -4,19 +4,24 @@
 {{- .Values.nameOverride | default .Chart.Name -}}
 {{- end -}}
 
-{{/* At most 40 characters, so that every suffix fits; a cut name ends in four of its digest, so
-     that two long names stay two. */}}
+{{/* A cut name ends in four of its digest, so that two long names stay two: (list name length). */}}
+{{- define "cifar-dist.cut" -}}
+{{- $name := first . -}}
+{{- if gt (len $name) (last .) -}}
+{{- printf "%s-%s" ($name | trunc (int (sub (last .) 5)) | trimSuffix "-") ($name | sha256sum | trunc 4) -}}
+{{- else -}}
+{{- $name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* At most 40 characters, so that every suffix fits. */}}
 {{- define "cifar-dist.fullname" -}}
 {{- $name := include "cifar-dist.name" . -}}
 {{- $full := .Values.fullnameOverride -}}
 {{- if not $full -}}
   {{- $full = ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- end -}}
-{{- if gt (len $full) 40 -}}
-  {{- printf "%s-%s" ($full | trunc 35 | trimSuffix "-") ($full | sha256sum | trunc 4) -}}
-{{- else -}}
-  {{- $full -}}
-{{- end -}}
+{{- include "cifar-dist.cut" (list $full 40) -}}
 {{- end -}}
 
 {{/* What policies, monitors and services select by; never changes with a version. */}}
@@ -72,8 +77,7 @@ imagePullSecrets:
 
 {{/* It belongs to the whole cluster, so its name says whose it is. */}}
 {{- define "cifar-dist.priorityClass" -}}
-{{- $name := printf "%s-%s" .Release.Namespace (include "cifar-dist.fullname" .) -}}
-{{- ternary (printf "%s-%s" ($name | trunc 58 | trimSuffix "-") ($name | sha256sum | trunc 4)) $name (gt (len $name) 63) -}}
+{{- include "cifar-dist.cut" (list (printf "%s-%s" .Release.Namespace (include "cifar-dist.fullname" .)) 63) -}}
 {{- end -}}
 
 {{/* A quantity as a number of thousandths, for comparisons; empty counts as 0. */}}

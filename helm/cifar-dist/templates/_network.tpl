@@ -95,13 +95,13 @@ ipBlock:
 {{- define "cifar-dist.network.endpoint" -}}
 {{- $host := "" -}}
 {{- with .Values.store.endpoint -}}{{- $host = (urlParse .).hostname -}}{{- end -}}
-{{- $parts := splitList "." $host -}}
-{{- if and $host (eq (len $parts) 1) -}}
+{{- $ofService := "^.+\\.([^.]+)\\.svc(\\..+)?$" -}}
+{{- if and $host (not (contains "." $host)) -}}
 podSelector: {}
 {{- else if regexMatch "^[0-9.]+$" $host -}}
 {{ include "cifar-dist.network.block" (dict "cidr" (printf "%s/32" $host)) }}
-{{- else if and (gt (len $parts) 2) (has "svc" $parts) -}}
-namespaceSelector: {matchLabels: {{ include "cifar-dist.network.namespace" (index $parts 1) }}}
+{{- else if regexMatch $ofService $host -}}
+namespaceSelector: {matchLabels: {{ include "cifar-dist.network.namespace" (regexReplaceAll $ofService $host "${1}") }}}
 {{- else -}}
 {{ include "cifar-dist.network.block" (dict "cidr" "0.0.0.0/0" "except" (include "cifar-dist.network.private" . | fromJsonArray)) }}
 {{- end -}}

@@ -36,6 +36,9 @@
 {{- if and (ne .Values.mode "cluster") (or .Values.exposure.ingress.enabled .Values.exposure.httpRoute.enabled) -}}
   {{- fail "exposure: only a cluster that stays has an address; set mode=cluster, or reach a run by `make dashboard ON=k8s`" -}}
 {{- end -}}
+{{- if and (or .Values.exposure.ingress.enabled .Values.exposure.httpRoute.enabled) .Values.networkPolicy.enabled (not .Values.networkPolicy.dashboardNamespace) -}}
+  {{- fail "networkPolicy.dashboardNamespace: the policies let nobody through to what exposure shows; set it to the namespace of the gateway or ingress controller" -}}
+{{- end -}}
 {{- with .Values.gcsFaultTolerance -}}
   {{- if .enabled -}}
     {{- if ne $.Values.mode "cluster" -}}
@@ -181,6 +184,9 @@
   {{- end -}}
   {{- if $values.autoscaling.enabled -}}
     {{- fail (printf "autoscaling.enabled: queue.type=%s admits runs of fixed size; set autoscaling.enabled=false" $queue.type) -}}
+  {{- end -}}
+  {{- if $values.alpha.cron.enabled -}}
+    {{- fail (printf "alpha.cron.enabled: KubeRay gives scheduled runs no label of queue.type=%s, so they would pass it by; switch one of them off" $queue.type) -}}
   {{- end -}}
   {{- if and (eq $queue.type "kueue") (gt (len .groups) 7) -}}
     {{- fail (printf "workerGroups: Kueue takes at most 7 groups, %d are enabled" (len .groups)) -}}
