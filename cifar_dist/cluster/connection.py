@@ -26,7 +26,7 @@ from cifar_dist.machine import owned_cpus
 from cifar_dist.problems import shown
 
 _LIMITS = "CIFAR_DIST_CLUSTER_LIMITS"
-"""Variable with the machines that an autoscaler may bring: a JSON list of [CPUs, GPUs, machines]."""
+"""Variable that names what an autoscaler may bring: a JSON list of [CPUs, GPUs, machines]."""
 
 _ANSWER_SECONDS = 5.0
 _START_SECONDS = 60.0
