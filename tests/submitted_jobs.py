@@ -52,7 +52,11 @@ def pod(kind: str = "worker", name: str = "", *, ready: bool = False, **status: 
     }
     if deleted:
         metadata["deletionTimestamp"] = deleted
-    condition = {"type": "Ready", "status": "True" if ready else "False"}
+    condition = {
+        "type": "Ready",
+        "status": "True" if ready else "False",
+        "lastTransitionTime": "2026-11-22T01:00:20Z",
+    }
     spec: Json = {"containers": containers}
     if node:
         spec["nodeName"] = node

@@ -44,6 +44,7 @@ def test_a_followed_log_has_each_line_once_and_goes_on_in_a_new_head() -> None:
     lines = list(followed(door, NAME, 10, told.append, no_sleep))
     assert lines == ["a", "b", "c", "d", "end"]
     assert [each for each in told if "head" in each] == ["the log goes on in a new head"]
+    assert "--since-time=2026-11-22T01:00:20Z --tail=10" in " ".join(door.asked)  # it was ready
 
 
 def test_a_log_begins_with_the_driver_and_not_with_rays_own_start() -> None:

@@ -11,7 +11,7 @@ from cifar_dist.problems import printable
 from cifar_dist.redaction import redacted
 from cifar_dist.submission.door import Door, ForbiddenError, NotFoundError, UnreachableError
 from cifar_dist.submission.jobs_api import JobsApi
-from cifar_dist.submission.observed import name_of, outcome, text, uid_of
+from cifar_dist.submission.observed import name_of, outcome, ready_since, text, uid_of
 from cifar_dist.submission.patience import Patience
 from cifar_dist.submission.snapshot import Snapshot, look
 
@@ -85,6 +85,9 @@ class HeadLog:
             return  # all that its log has is how Ray starts
         if uid_of(seen.head) != self.head:
             if self.head:
+                # The status may still tell of the driver that was lost.
+                if not (started := ready_since(seen.head)):
+                    return
                 self.tell("the log goes on in a new head")
             self.head, self.last = uid_of(seen.head), ""
         begin = [f"--since-time={since}"] if (since := self.last or started) else []

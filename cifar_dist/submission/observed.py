@@ -157,6 +157,12 @@ def is_ready(pod: Object) -> bool:
     return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 
 
+def ready_since(pod: Object) -> str:
+    """Give when a pod became ready; empty while it is not."""
+    found = (c for c in items(pod, "status", "conditions") if c.get("type") == "Ready")
+    return next((text(c, "lastTransitionTime") for c in found if c.get("status") == "True"), "")
+
+
 def head_of(pods: Iterable[Object]) -> Object | None:
     """Find the newest head among the pods of a cluster, unless it is being deleted."""
     found = [pod for pod in pods if node_type(pod) == "head"]
