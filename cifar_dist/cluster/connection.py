@@ -140,16 +140,23 @@ def address() -> str:
     return name
 
 
-def require(cluster: Cluster, cpus: float, gpus: float) -> None:
-    """Raise DeviceError unless the cluster can ever hold this much at once."""
-    for name, needed, there in (("CPUs", cpus, cluster.cpus), ("GPUs", gpus, cluster.gpus)):
-        if needed > there:
+def require(cluster: Cluster, workers: int, cpus: float, gpus: float) -> None:
+    """Raise DeviceError unless the cluster can ever hold so many processes of this size at once."""
+    for name, share, there in (("CPUs", cpus, cluster.cpus), ("GPUs", gpus, cluster.gpus)):
+        if share * workers > there:
             remedy = f"lower placement.workers or placement.{name[:3].lower()}s_per_worker"
             if not there:
                 remedy = f"add machines, or tell in {_LIMITS} which an autoscaler brings"
             raise DeviceError(
-                f"placement needs {needed:g} {name} but the cluster has {there:g}; {remedy}"
+                f"placement needs {share * workers:g} {name} but the cluster has {there:g}; "
+                f"{remedy}"
             )
+    if (room := cluster.room(cpus, gpus)) < workers:
+        raise DeviceError(
+            f"placement needs {workers} workers of {cpus:g} CPUs and {gpus:g} GPUs, but the "
+            f"cluster's machines have room for {room} of them; lower placement.workers, "
+            "placement.cpus_per_worker or placement.gpus_per_worker"
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cifar_dist.cluster.connection import Cluster, require
 from cifar_dist.config import Placement
 from cifar_dist.device import usable_gpus
-from cifar_dist.errors import DeviceError, RunError
+from cifar_dist.errors import RunError
 from cifar_dist.machine import owned_cpus
 
 log = logging.getLogger(__name__)
@@ -43,20 +43,13 @@ def slots_for(placement: Placement, cluster: Cluster) -> Slots:
     gpus = cluster.gpus_per_worker(placement)
     cpus = placement.cpus_per_worker or 1.0
     workers = placement.workers or 1
-    require(cluster, cpus * workers, gpus * workers)
+    require(cluster, workers, cpus, gpus)
     if workers > 1 and cluster.dashboard is None:
         raise RunError(
             "trials of several workers need the cluster's dashboard, by which Ray frees what a "
             "lost trial held; start its head with --include-dashboard=true"
         )
-    room = cluster.room(cpus, gpus)
-    if room < workers:
-        raise DeviceError(
-            f"placement needs {workers} workers of {cpus:g} CPUs and {gpus:g} GPUs, but the "
-            f"cluster's machines have room for {room} of them; lower placement.workers, "
-            "placement.cpus_per_worker or placement.gpus_per_worker"
-        )
-    count = room // workers
+    count = cluster.room(cpus, gpus) // workers
     asked = placement.concurrency or count
     if asked > count:
         log.warning("concurrency lowered from=%d to=%d, what the cluster holds", asked, count)

@@ -27,6 +27,7 @@ from cifar_dist.session import Result, train_session
 from cifar_dist.store import open_store
 from cifar_dist.world import World
 
+_MOST_CPUS = 8  # of one worker that does not say how many
 _START_FAILURES = 30  # an hour for lost machines to be replaced, at Ray's 120 s for each
 _SLOW_ANSWER_SECONDS = 30  # a worker that imports torch on a busy machine may be silent for long
 
@@ -78,9 +79,8 @@ def placed(job: Job, cluster: Cluster) -> Job:
         workers = max(1, int(cluster.gpus / gpus)) if gpus else 1
     cpus = placement.cpus_per_worker
     if cpus is None:
-        share = cluster.cpus / workers
-        cpus = float(min(int(share), 8)) if share >= 1 else int(share * 100) / 100 or 1.0
-    require(cluster, cpus * workers, gpus * workers)
+        cpus = _share(cluster, workers, gpus)
+    require(cluster, workers, cpus, gpus)
     return patched(
         job,
         {
@@ -89,6 +89,14 @@ def placed(job: Job, cluster: Cluster) -> Job:
             "placement.gpus_per_worker": gpus,
         },
     )
+
+
+def _share(cluster: Cluster, workers: int, gpus: float) -> float:
+    """Give the most whole CPUs, or the part of one, that each worker finds on a machine."""
+    share = cluster.cpus / workers
+    whole = range(min(int(share), _MOST_CPUS), 0, -1)
+    fitting = (float(cpus) for cpus in whole if cluster.room(cpus, gpus) >= workers)
+    return next(fitting, min(int(share * 100) / 100, 1.0) or 1.0)
 
 
 def trainer(work: Work, config: dict[str, Any], placement: Placement, scratch: str) -> TorchTrainer:
