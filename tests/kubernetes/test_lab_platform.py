@@ -88,4 +88,4 @@ def test_the_best_checkpoint_of_a_job_is_fetched_by_its_name(platform: str, tmp_
     assert ended.returncode == 0, ended.stderr
     fetched = program("platform", "fetch", *where, "--output", str(tmp_path / "best"))
     assert fetched.returncode == 0, fetched.stderr
-    assert (tmp_path / "best" / "weights.safetensors").is_file()
+    assert (tmp_path / "best" / "model.safetensors").is_file()
