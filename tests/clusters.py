@@ -16,6 +16,10 @@ _HOLDER = """
 import sys
 from cifar_dist.cluster import connection
 import ray
+from ray._private.parameter import RayParams
+made = RayParams.__init__
+# Beside another Ray of this machine its agent, which submits jobs, needs a port of its own.
+RayParams.__init__ = lambda self, **given: made(self, **{"dashboard_agent_listen_port": 0, **given})
 connection.owned_cpus = lambda: 2
 with connection.connected() as cluster:
     print(ray.get_runtime_context().gcs_address, cluster.dashboard, flush=True)
