@@ -13,6 +13,7 @@ from tests.broken_storage import broken_run, hasty, proxy
 from tests.checkpoints import place, run
 from tests.clusters import ray_address
 from tests.commands import folder, one_cpu, program
+from tests.fake_cluster import cluster
 from tests.s3_report import pytest_runtest_logreport, pytest_terminal_summary
 from tests.s3_servers import (
     _radosgw,
@@ -36,6 +37,7 @@ __all__ = [
     "_radosgw",
     "_versitygw",
     "broken_run",
+    "cluster",
     "figures",
     "folder",
     "given",

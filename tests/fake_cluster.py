@@ -148,3 +148,13 @@ def asking(**resources: str) -> dict[str, Any]:
             f"spec.rayClusterSpec.workerGroupSpecs.0.{inside}": spec,
         },
     )
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    """Install a platform on a fake cluster, whose store nobody here has keys for."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    found = FakeCluster(tmp_path, monkeypatch)
+    found.install()
+    return found

@@ -23,16 +23,6 @@ TUNE = ("submit", "tune", "dropout")
 HERE = ("--store", STORE, "--data", DATA)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
-    """Install a platform on a fake cluster, whose store nobody here has keys for."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    found = FakeCluster(tmp_path, monkeypatch)
-    found.install()
-    return found
-
-
 def submitted(program: Program, *words: str) -> dict[str, Any]:
     """Submit, and give the document."""
     return document("submission", program(*TUNE, *words, "--json").out)

@@ -1,7 +1,6 @@
 """A look before a run is created: each check finds what would keep it from running."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,16 +22,6 @@ GPU = {"nvidia.com/gpu": "1"}
 TAINT = {"key": "nvidia.com/gpu", "effect": "NoSchedule"}
 WORKER = "spec.rayClusterSpec.workerGroupSpecs.0.template.spec"
 Cluster = FakeCluster
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
-    """Install a platform on a fake cluster, whose store nobody here has keys for."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    found = FakeCluster(tmp_path, monkeypatch)
-    found.install()
-    return found
 
 
 def rows(

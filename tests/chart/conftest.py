@@ -10,10 +10,6 @@ from tests.chart.renders import Case, Object, all_cases, needed, objects, render
 HERE = Path(__file__).parent
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "chart: needs helm, but no cluster")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all tests of this folder, and only those."""
