@@ -59,6 +59,22 @@ def _taken(below: Mapping[str, Any], values: Mapping[str, Any], is_free: bool) -
     return found
 
 
+def given_to_helm(values: Mapping[str, Any]) -> str:
+    """Write values for helm, which refuses a null where the chart's defaults have no key."""
+    return json.dumps(_without_idle_nulls(defaults(), values))
+
+
+def _without_idle_nulls(below: Mapping[str, Any], values: Mapping[str, Any]) -> Values:
+    found: Values = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            under = below.get(key)
+            found[key] = _without_idle_nulls(under if isinstance(under, Mapping) else {}, value)
+        elif value is not None or key in below:
+            found[key] = value
+    return found
+
+
 def full_name(release: str, values: Mapping[str, Any]) -> str:
     """Give the name that objects of a release begin with."""
     chart = str(values.get("nameOverride") or CHART)
@@ -83,7 +99,7 @@ def rendered(release: str, namespace: str, values: Mapping[str, Any]) -> dict[st
     try:
         ended = subprocess.run(
             command,
-            input=json.dumps(values),
+            input=given_to_helm(values),
             capture_output=True,
             text=True,
             errors="replace",

@@ -1,6 +1,5 @@
 """The platform installed into a namespace: its secrets, its release, its cluster, its tests."""
 
-import json
 import secrets
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from cifar_dist.config import shipped_chart
 from cifar_dist.errors import ConfigError, RunError
 from cifar_dist.submission.causes import why_pending
-from cifar_dist.submission.chart import full_name, merged
+from cifar_dist.submission.chart import full_name, given_to_helm, merged
 from cifar_dist.submission.door import ForbiddenError, NotFoundError
 from cifar_dist.submission.installation import platform_of, read, values_of
 from cifar_dist.submission.kubectl import AlreadyThereError, Kubectl
@@ -167,7 +166,7 @@ def _helm(release: Release, command: list[str], values: Json | None = None) -> N
     try:
         ended = subprocess.run(
             [helm, *command, *flags],
-            input=json.dumps(values or {}),
+            input=given_to_helm(values or {}),
             stdout=_STDERR,
             text=True,
             timeout=_HELM_SECONDS,

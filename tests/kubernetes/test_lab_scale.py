@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.kubernetes.cluster import NAMESPACE, RELEASE, ROOT, attempt, kubectl,
 _NODES, _JOBS, _TIMES = 1000, 200, 5
 _NODES_SCRIPT = str(ROOT / "deploy" / "lab" / "nodes.sh")
 _WHERE = ("--namespace", NAMESPACE, "--release", RELEASE)
+_SIMULATED = ("--values", str(Path(__file__).with_name("simulated.yaml")))
 _ASKED = ("train", "--model", "lenet5", "--data", "synthetic", "--store", "s3://cifar-dist/scale")
 
 
@@ -60,7 +62,8 @@ def test_submitting_and_asking_work_on_a_crowded_cluster(
     numbers = iter(range(_TIMES))
 
     def submit() -> None:
-        ended = program("submit", *_ASKED, "--seed", str(next(numbers)), *_WHERE, "--json")
+        seed = str(next(numbers))
+        ended = program("submit", *_ASKED, "--seed", seed, *_WHERE, *_SIMULATED, "--json")
         assert ended.returncode == 0, ended.stderr
         assert json.loads(ended.stdout)["state"] == "created"
 
