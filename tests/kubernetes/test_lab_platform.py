@@ -19,7 +19,7 @@ from tests.kubernetes.cluster import (
     told,
     until,
 )
-from tests.kubernetes.runs import STORE, pods, ready
+from tests.kubernetes.runs import STORE, Submission, pods, ready
 
 _RELEASE = "stay"
 _TRAINS = ("train", "--model", "lenet5", "--epochs", "1", "--data", "synthetic", "--workers", "1")
@@ -83,9 +83,7 @@ def test_workers_come_for_a_run_by_the_jobs_api_and_go_after_it(cluster: str) ->
 
 def test_the_best_checkpoint_of_a_job_is_fetched_by_its_name(platform: str, tmp_path: Path) -> None:
     where = ("--namespace", NAMESPACE, "--release", platform)
-    asked = (*_TRAINS, "--name", "fetched", *where)
-    ended = program("submit", *asked, "--follow")
-    assert ended.returncode == 0, ended.stderr
+    Submission(tmp_path, *_TRAINS, "--name", "fetched").ended()
     fetched = program("platform", "fetch", *where, "--output", str(tmp_path / "best"))
     assert fetched.returncode == 0, fetched.stderr
     assert (tmp_path / "best" / "model.safetensors").is_file()
