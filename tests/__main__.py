@@ -9,7 +9,7 @@ from typing import IO
 APART = "full or chart or kubernetes"
 """What has commands of its own."""
 SHOWN = "not (cluster or soak)"
-MEANWHILE = ("cluster and not soak", "soak")
+MEANWHILE = ("cluster and not (soak or example)", "soak or example")
 
 
 def main() -> int:

@@ -58,6 +58,7 @@ def test_importing_the_package_loads_neither_torch_nor_ray(folder: Path) -> None
 
 
 @pytest.mark.cluster
+@pytest.mark.example
 def test_the_readmes_example_runs_as_it_stands(folder: Path) -> None:
     (block,) = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
     ended = finished(python("-c", block, cwd=folder, RAY_ADDRESS=None))
