@@ -172,6 +172,18 @@ def test_a_wrong_line_is_one_sentence(program: Program, words: tuple[str, ...], 
     assert re.search(said, ended.err), ended.err
 
 
+def test_values_of_another_version_are_told_from_a_users_mistake(
+    program: Program, cluster: FakeCluster
+) -> None:
+    cluster.install(novelty={"enabled": True})
+    assert "installed by version" not in program(*TUNE).err
+    published = cluster.there(PLATFORM)
+    cluster.answer(PLATFORM, {"data": {**published["data"], "appVersion": "99.0.0"}})
+    ended = program(*TUNE)
+    assert ended.code == 2
+    assert re.search("novelty.*installed by version 99.0.0", ended.err, re.S)
+
+
 def test_another_release_is_named_where_there_is_one(
     program: Program, cluster: FakeCluster
 ) -> None:

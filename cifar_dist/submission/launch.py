@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cifar_dist import __version__
 from cifar_dist.config import S3
 from cifar_dist.documents.doctor import CheckRow
 from cifar_dist.documents.submission import SubmissionDocument
@@ -63,7 +64,15 @@ class Platform:
     @cached_property
     def values(self) -> Values:
         """All values of it, checked. Raises ConfigError."""
-        return complete(*self.layers)
+        try:
+            return complete(*self.layers)
+        except ConfigError as error:
+            if self.version in ("", __version__):
+                raise
+            raise ConfigError(
+                f"{error}\nthe platform was installed by version {self.version}, and this program "
+                f"is {__version__}; use the same version, or upgrade it with `make deploy`"
+            ) from error
 
     @property
     def s3(self) -> S3:
