@@ -243,7 +243,8 @@ def test_a_missing_program_is_named(
     ("said", "code", "words"),
     [
         ("Unable to connect to the server: dial tcp 192.0.2.1:443: i/o timeout", 3, "not answer"),
-        ("The connection to the server localhost:8080 was refused", 3, "not answer"),
+        ("The connection to the server 192.0.2.1:443 was refused", 3, "not answer"),
+        ("The connection to the server localhost:8080 was refused", 2, "set KUBECONFIG"),
         ('error: context "x" does not exist', 2, "get-contexts"),
         ('Error from server (Forbidden): rayjobs.ray.io is forbidden: User "u"', 4, "submitter"),
         ("error: You must be logged in to the server (Unauthorized)", 4, "log in"),

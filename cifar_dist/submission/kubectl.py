@@ -25,6 +25,7 @@ _NO_CONTEXT = re.compile(
     r'context "?[^"]*"? does not exist|error loading config|invalid configuration'
     r"|context was not found"
 )
+_NO_CLUSTER = re.compile(r"localhost:8080 was refused")  # where kubectl looks for want of a file
 _SILENT = re.compile(
     r"was refused|unable to connect|no such host|i/o timeout|timed out|timeout|TLS handshake"
     r"|no route to host|connection reset|EOF|ServiceUnavailable|TooManyRequests|InternalError"
@@ -117,6 +118,7 @@ class Kubectl:
         told = " ".join(lines[first:])
         words = line(re.sub(r"^(Error from server|error)( \(\w+\))?: ?", "", told))
         for pattern, kind, remedy in (
+            (_NO_CLUSTER, ConfigError, "no cluster is configured here; set KUBECONFIG"),
             (_NO_CONTEXT, ConfigError, "name one of `kubectl config get-contexts` with --on"),
             (_NO_KIND, ConfigError, "install the KubeRay operator, see deploy/README.md"),
             (_TAKEN, AlreadyThereError, "choose another name"),
