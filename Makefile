@@ -19,7 +19,7 @@ K8S = $(or $(filter k8s,$(ON)),$(error say ON=k8s: $@ is of a cluster))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev data tune train results deploy dashboard fetch image test test-full test-s3 test-chart \
-	test-scrape test-k8s lab-up lab-down soak check format schema dashboards lock dist
+	test-scrape test-k8s lab-up lab-down soak bench check format schema dashboards lock dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ test-k8s: dev ## Run the tests that need that Kubernetes (make lab-up), half an 
 
 soak: dev ## Kill, stall and damage for an hour: the long rounds of the tests of endurance
 	CIFAR_DIST_SOAK=1 $(BIN)/python -m pytest -m soak --durations=0
+
+bench: dev ## Measure ours against references by turns on a quiet machine (ROWS="training_* sweep_*" DATA=sample)
+	GOMP_SPINCOUNT=10000 $(BIN)/python -m tests.bench $(foreach row,$(ROWS),'$(row)') $(if $(DATA),--data $(DATA))
 
 check: dev ## Lint, types, layers, sizes, schema: what CI and pre-commit call
 	$(BIN)/ruff check .
