@@ -19,6 +19,7 @@ from cifar_dist.augment import AUGMENTATIONS, Policy
 from cifar_dist.checkpoint import STATE, WEIGHTS, Snapshot, load_state, load_weights
 from cifar_dist.config import Component, Recipe
 from cifar_dist.data import Images, normalize, permutation, shard
+from cifar_dist.device import seed_device
 from cifar_dist.documents import EpochRecord
 from cifar_dist.errors import ConfigError, DamagedError
 from cifar_dist.models import MODELS, SupportsWhitening
@@ -126,7 +127,9 @@ class Learner:
             self.optimizer,
             factor(self.schedule, self.step, self.total_steps, self.warmup_steps, self._losses),
         )
-        torch.manual_seed(seeds.derive(recipe.seed, "dropout", self.step, self.world.rank))
+        seed_device(
+            self.pixels.device, seeds.derive(recipe.seed, "dropout", self.step, self.world.rank)
+        )
         self._accumulate(batch)
         if recipe.gradient_clip_norm is not None:
             clip_grad_norm_(self.trained.parameters(), recipe.gradient_clip_norm, foreach=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cifar_dist import data
 from cifar_dist.augment import AUGMENTATIONS, Policy
+from cifar_dist.augment.policy import _FRAMES
 from cifar_dist.augment.steps import Mixing
 from cifar_dist.errors import ConfigError
 from tests.pictures import augmented, changed, labels_of, mixed
@@ -212,3 +213,21 @@ def test_a_policy_follows_new_pixels(pixels: Tensor) -> None:
 def test_a_misspelt_augmentation_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="did you mean 'cutout'"):
         Policy([{"name": "cutuot"}])
+
+
+def test_policies_that_pad_alike_share_one_copy_which_ends_with_the_pixels() -> None:
+    def padded(pixels: Tensor, padding: int) -> Tensor:
+        policy = Policy([{"name": "pad_crop", "padding": padding}])
+        policy.apply(pixels, labels, rows, policy.table(8, 0, 0), 0)
+        assert policy._resident is not None
+        return policy._resident[1]
+
+    pixels, labels = torch.zeros(8, 3, 32, 32, dtype=torch.uint8), torch.arange(8)
+    rows = torch.arange(8)
+    first = padded(pixels, 2)
+    assert padded(pixels, 2) is first
+    assert padded(pixels, 3) is not first
+    pixels += 1
+    assert padded(pixels, 3).eq(1).all(), "what was written to is padded again"
+    del pixels
+    assert _FRAMES._kept is None

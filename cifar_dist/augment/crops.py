@@ -41,6 +41,8 @@ class Crop:
     def __init__(self, padding: int, fill: Literal["reflect", "constant"]) -> None:
         self.padding = padding
         self._fill = fill
+        self.frame = (padding, fill)
+        """What two crops that pad alike have in common."""
 
     def padded(self, pixels: Tensor) -> Tensor:
         """Copy pixels into a frame: [n, 3, 32 + 2 · padding, 32 + 2 · padding]."""

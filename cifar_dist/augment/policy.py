@@ -1,6 +1,8 @@
 """A recipe's augmentations, applied to batches of resident pixels."""
 
 from collections.abc import Sequence
+from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -12,6 +14,29 @@ from cifar_dist.augment.steps import AUGMENTATIONS, Augmentation, Mixing
 from cifar_dist.registry import Component
 
 _CLASSES = 10
+
+
+class _Frames:
+    """The newest padded copy of some pixels: a worker's trials, which share them, pad once."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[ref[Tensor], tuple[Any, ...], Tensor] | None = None
+
+    def of(self, pixels: Tensor, crop: Crop) -> Tensor:
+        """Give what `crop` pads, as long as the pixels live and are not written to."""
+        writes = 0 if pixels.is_inference() else pixels._version
+        kept, name = self._kept, (writes, *crop.frame)
+        if kept is None or kept[0]() is not pixels or kept[1] != name:
+            self._kept = kept = None  # there may not be room for two
+            self._kept = kept = (ref(pixels, self._forget), name, crop.padded(pixels))
+        return kept[2]
+
+    def _forget(self, gone: "ref[Tensor]") -> None:
+        if self._kept is not None and self._kept[0] is gone:
+            self._kept = None
+
+
+_FRAMES = _Frames()
 
 
 class Policy:
@@ -51,7 +76,8 @@ class Policy:
         Gives images uint8 [n, 3, 32, 32] and targets: classes int64 [n], or, if the policy mixes
         images, probabilities fp32 [n, 10]. A partner is any image of `pixels`, augmented by its
         own draws, but not mixed itself.
-        Keeps a padded copy of `pixels` if the policy crops: 240 MB for 50,000 images padded by 4.
+        Keeps a padded copy of `pixels` if the policy crops: 240 MB for 50,000 images padded by 4;
+        the next policy finds it if it pads in the same way.
         """
         if not self._mixes:
             return self._augmented(pixels, indices, table, epoch), labels[indices]
@@ -90,7 +116,7 @@ class Policy:
         if crop is None:
             return pixels.index_select(0, indices)
         if self._resident is None or self._resident[0] is not pixels:
-            self._resident = (pixels, crop.padded(pixels))
+            self._resident = (pixels, _FRAMES.of(pixels, crop))
         y, x = crop.offsets(draws[len(self._flips)])
         for flip, drawn in zip(self._flips, draws, strict=False):
             # A flip in front of the crop can follow it if the crop's window is mirrored.

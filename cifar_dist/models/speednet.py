@@ -15,6 +15,7 @@ from cifar_dist.models.zoo import CLASSES, MODELS
 Width = Annotated[int, Field(ge=8, le=512)]
 
 _PATCH = 3 * 2 * 2  # values that one position of the stem sees
+_CACHED = 32  # images whose patches stay in a CPU's cache: twice as fast as all at once
 
 
 @MODELS.register
@@ -52,15 +53,25 @@ class SpeedNet(nn.Module):
 
         Takes normalized float images [N, 3, 32, 32] of all classes; some hundreds are enough.
         """
-        patches = F.unfold(images, 2)
-        patches -= patches.mean((0, 2), keepdim=True)
-        # Summed image by image, then in fp64: three times as fast as fp64 throughout.
-        products = (patches @ patches.mT).double().mean(0) / patches.shape[2]
-        variances, directions = torch.linalg.eigh(products.cpu())
+        variances, directions = torch.linalg.eigh(_covariance(images).cpu())
         # An eigenvector's sign is the solver's choice: fix it, so that a seed means one stem.
         largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
         filters = (directions * largest.sign() / (variances + 5e-4).sqrt()).T.flip(0)
         self.stem.weight.copy_(torch.cat([filters, -filters]).view_as(self.stem.weight))
+
+
+def _covariance(images: Tensor) -> Tensor:
+    """Give that of the values under the stem: fp64 [12, 12]."""
+    sums = images.new_zeros(_PATCH, dtype=torch.float64)
+    products = images.new_zeros(_PATCH, _PATCH, dtype=torch.float64)
+    for part in torch.split(images, _CACHED):
+        patches = F.unfold(part, 2)
+        # Summed image by image in fp32: three times as fast as fp64 throughout.
+        sums += patches.sum(2).double().sum(0)
+        products += (patches @ patches.mT).double().sum(0)
+    count = len(images) * patches.shape[2]
+    means = sums / count
+    return products / count - means.outer(means)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
