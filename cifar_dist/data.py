@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -51,6 +51,11 @@ class Dataset:
         if self.validation is not None:
             held_out["validation"] = self.validation
         return {"train": self.train, **held_out, "test": self.test}
+
+    def on(self, device: torch.device) -> "Dataset":
+        """Keep the training images on a device, from where any number of learners take them."""
+        pixels, labels = self.train.pixels.to(device), self.train.labels.to(device)
+        return replace(self, train=Images(pixels, labels))
 
     def facts(self) -> documents.DataFacts:
         """Say which images a figure made from this dataset comes from."""

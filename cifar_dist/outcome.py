@@ -17,6 +17,7 @@ from cifar_dist.documents import (
     SweepCost,
     TrainDocument,
     TrialRow,
+    TrialShare,
     TuneDocument,
 )
 from cifar_dist.errors import RefusedError
@@ -24,7 +25,7 @@ from cifar_dist.machine import owned_cpus
 from cifar_dist.report.evidence import Evidence
 from cifar_dist.report.files import write_run, write_sweep
 from cifar_dist.report.overfitting import overfitting
-from cifar_dist.runs import Run, Sweep, fingerprint, fresh, identity
+from cifar_dist.runs import SHARE, Run, Sweep, fingerprint, fresh, identity
 from cifar_dist.scoring import EVIDENCE
 from cifar_dist.search import Space
 from cifar_dist.session import Result
@@ -120,6 +121,7 @@ def compose_sweep(
     states = [trial.state for trial in trials]
     starts = [trial.start_seconds for trial in trials if trial.start_seconds is not None]
     verdict = sweep.recorded("precision.json") or {"name": "none", "reason": "no trial began"}
+    share = sweep.recorded(SHARE)
     return TuneDocument(
         sweep=sweep.prefix.rpartition("/")[2],
         store=sweep.store.uri,
@@ -141,6 +143,7 @@ def compose_sweep(
         start_seconds_median=statistics.median(starts) if starts else None,
         cost=cost,
         artifacts={"report": sweep.key("report"), "space": sweep.key(sweep.HEAD)},
+        trial_share=TrialShare.model_validate(share) if share else None,
     )
 
 

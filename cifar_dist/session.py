@@ -211,7 +211,8 @@ class Session:
     def _begun(self, folder: Path) -> Manifest | None:
         self._attempt = self._run.claim_attempt(world_size=self._world.size)
         self._committer = BackgroundCommitter(self._run, self._attempt)
-        self._committer.restored = self._run.latest_intact(folder)
+        if self._attempt.base is not None:
+            self._committer.restored = self._run.latest_intact(folder)
         return self._committer.restored
 
     def _mend_pin(self, chosen: Manifest) -> None:

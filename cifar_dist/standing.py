@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Protocol
 
+from cifar_dist.spending import Allowance, Spent
+
 Event = Mapping[str, Any]
 
 
@@ -114,17 +116,23 @@ class Standing:
         self._origin: float | None = None
         self._ended_before, self._opened_at = 0, 0.0
         self._last_epoch: float | None = None
-        self._budget_seconds: int | None = None
-        self._free_seconds = 0.0
+        self._allowance = Allowance()
 
-    def live(self, started: float, budget_seconds: int | None, free_seconds: float) -> None:
-        """Go by the monotonic clock from now on, by which this attempt began then.
-
-        `free_seconds` of the earlier ones do not count against the sweep's budget.
-        """
+    def live(self, started: float) -> None:
+        """Go by the monotonic clock from now on, by which this attempt began then."""
         with self._lock:
             self._origin = started
-            self._budget_seconds, self._free_seconds = budget_seconds, free_seconds
+
+    def allow(self, allowance: Allowance) -> None:
+        """Compare from now on with what may be spent."""
+        with self._lock:
+            self._allowance = allowance
+
+    def exhausted(self) -> str | None:
+        """Say which part of the budget was spent, if any; what trials hold now counts."""
+        with self._lock:
+            self._advance(self._now())
+            return self._allowance.exhausted(self._spent())
 
     def add(self, event: Event) -> None:
         """Take in the next event of the ledger."""
@@ -191,7 +199,7 @@ class Standing:
                 sweep_gpu_seconds=gpus + sums.gpu_seconds,
                 last_epoch=self._last_epoch,
                 eta_seconds=self._eta(),
-                budget_used=self._budget_used(),
+                budget_used=self._allowance.used(self._spent()),
             )
 
     def _take_in(self, earlier: Earlier) -> None:
@@ -267,7 +275,7 @@ class Standing:
         ended, spent = len(self._ended) - self._ended_before, self._at - self._opened_at
         return spent / ended * (self._planned - len(self._ended)) if ended > 0 else None
 
-    def _budget_used(self) -> float | None:
-        if not self._budget_seconds:
-            return None
-        return max(0.0, self._wall_before + self._at - self._free_seconds) / self._budget_seconds
+    def _spent(self) -> Spent:
+        cpus, gpus = self._spent_before
+        sums = self._sums
+        return Spent(self._wall_before + self._at, cpus + sums.cpu_seconds, gpus + sums.gpu_seconds)

@@ -21,6 +21,8 @@ from cifar_dist.search import Space
 from cifar_dist.store import Store
 from cifar_dist.world import World
 
+_LATER = {"rungs": "continue", "brackets": 1}  # as it was before a space could say so
+
 
 def find_sweep(store: Store, space: Space, title: str, facts: DataFacts, *, again: bool) -> Sweep:
     """Find the sweep of a space, which may not exist yet; `again` looks for the next free id."""
@@ -97,7 +99,14 @@ def score_winner(run: Run, job: Job, dataset: Dataset) -> Scores:
 
 def _shaping(asked: dict[str, Any]) -> dict[str, Any]:
     """Give what shapes a sweep's result; where it runs and what it is called do not."""
-    space = {**asked["space"], "job": asked["space"]["job"]["recipe"]}
+    asha = asked["space"]["asha"]
+    same = {
+        "job": asked["space"]["job"]["recipe"],
+        "asha": asha and {name: value for name, value in asha.items() if _LATER.get(name) != value},
+        # Under a larger budget a sweep goes on as the same one.
+        "budget": {"seconds": None},
+    }
+    space = {**asked["space"], **same}
     del space["description"]
     return {"space": space, "seed": asked["seed"]}
 

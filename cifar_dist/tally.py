@@ -35,6 +35,10 @@ class Tally:
         """The most trials at once of any attempt, as far as that was told."""
         self.cpu_seconds = self.gpu_seconds = 0.0
         self._histories: dict[int, list[tuple[Any, ...]]] = {}
+        self._trainings: dict[int, int] = {}
+        """Lengths of what is trained now, by those trials that are trained anew at each rung."""
+        self._replaced: dict[int, tuple[int, float]] = {}
+        """Epochs and seconds of the trainings before, by the same trials."""
         self._known: dict[int, Observation] = {}
         self._reserved = (0.0, 0.0)
         self._past_seconds = self._at_seconds = 0.0
@@ -85,18 +89,34 @@ class Tally:
         for number in list(self._since):
             self._leave(number, self._at_seconds)
 
+    def reopen(self) -> None:
+        """Let the trials that only a spent budget ended go on."""
+        for number in [number for number, end in self.ends.items() if end.get("cut")]:
+            del self.ends[number]
+            self._known.pop(number, None)
+
     def reached(self, number: int) -> int:
-        """Give how many epochs of a trial were told."""
+        """Give how many epochs of a trial's newest training were told."""
         return len(self._histories[number])
 
+    def stands_at(self, number: int, rung: int) -> bool:
+        """Tell whether nothing was told of a trial after a rung of so many epochs."""
+        return max(self.reached(number), self._trainings.get(number, 0)) <= rung
+
+    def replaced(self, number: int) -> tuple[int, float]:
+        """Give the epochs and seconds of a trial's trainings that a longer one replaced."""
+        return self._replaced.get(number, (0, 0.0))
+
     def history(self, number: int) -> list[EpochRecord]:
-        """Give the epochs of a trial."""
+        """Give the epochs of a trial's newest training."""
         rows = self._histories[number]
         return [EpochRecord(**dict(zip(_FIELDS, values, strict=True))) for values in rows]
 
     def is_new(self, number: int, record: Event) -> bool:
         """Tell whether a trial's epoch was not told yet, or came out otherwise then."""
         known, epoch = self._histories[number], record["epoch"]
+        if record.get("training") != self._trainings.get(number):
+            return True
         return epoch > len(known) or _learned(known[epoch - 1]) != _learned(_values(record))
 
     def row(self, number: int, *, in_brief: bool = False) -> TrialRow:
@@ -108,6 +128,7 @@ class Tally:
             parameters=self.overrides[number],
             history=history,
             rungs=[Rung(epoch=epoch, value=value) for epoch, value in rungs],
+            replaced_epochs=self.replaced(number)[0],
             **{name: end[name] for name in _OF_A_ROW + _TIMES},
         )
 
@@ -120,8 +141,18 @@ class Tally:
         self._known.pop(number, None)
 
     def _epoch(self, number: int, event: Event) -> None:
+        training = event.get("training")
+        if training is not None and training != self._trainings.get(number):
+            self._replace(number, training)
         self._histories[number][event["epoch"] - 1 :] = [_values(event)]
         self._known.pop(number, None)
+
+    def _replace(self, number: int, training: int) -> None:
+        epochs, seconds = self.replaced(number)
+        history = self.history(number)
+        spent = seconds + sum(record.seconds for record in history)
+        self._replaced[number] = epochs + len(history), spent
+        self._trainings[number], self._histories[number] = training, []
 
     def _rung(self, number: int, epoch: int, value: float) -> None:
         self.rungs[number][epoch] = value

@@ -201,3 +201,20 @@ def test_a_base_that_is_lost_is_never_replaced_by_a_new_beginning(
     shutil.rmtree(place / run.key("attempts/000001"))
     with pytest.raises(DamagedError, match="--fresh"):
         run.latest_intact(tmp_path / "back")
+
+
+def test_another_training_of_a_run_begins_anew_and_the_same_one_goes_on(
+    run: Run, tmp_path: Path
+) -> None:
+    short, whole = (Run(run.store, run.prefix, training) for training in (1, 9))
+    commit(short.claim_attempt(), tmp_path, 18)
+    assert short.latest_intact(tmp_path / "short") is not None
+    older = short.claim_attempt()
+    attempt = whole.claim_attempt()
+    with pytest.raises(RefusedError, match="superseded"):
+        older.check_fence()
+    assert whole.latest_intact(tmp_path / "whole") is None
+    kept = commit(attempt, tmp_path, 7)
+    whole.claim_attempt()
+    assert (whole.training, whole.latest_intact(tmp_path / "back")) == (9, kept)
+    assert [attempt.resumed_step for attempt in run.attempts()] == [None, 18, None, 7]

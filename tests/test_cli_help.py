@@ -20,10 +20,10 @@ PLACE = "--on --namespace --ray --allow-insecure"
 FLAGS = {
     "train": "--model --epochs --batch-size --lr --data --seed --workers --store --name --set "
     f"--fresh --resume --lr-find --output --allow-insecure {LONG}",
-    "resume": f"--store --workers --concurrency --allow-insecure {LONG}",
-    "tune": "--trials --max-seconds --concurrency --epochs --data --seed --workers --final-epochs "
-    "--refit --store --name --set --fresh --resume --extend --confirm --seeds "
-    f"--dry-run --allow-insecure {LONG}",
+    "resume": f"--store --workers --concurrency --max-hours --max-cost --allow-insecure {LONG}",
+    "tune": "--trials --max-seconds --max-hours --max-cost --concurrency --epochs --data --seed "
+    "--workers --final-epochs --refit --store --name --set --fresh --resume --extend --confirm "
+    f"--seeds --dry-run --allow-insecure {LONG}",
     "submit ls": f"{PLACE} {COMMON}",
     "submit status": f"{PLACE} {COMMON}",
     "submit logs": f"--follow --tail {PLACE} {COMMON}",
@@ -52,9 +52,12 @@ FLAGS = {
     "predict": f"--model --top --cam --store {COMMON}",
     "report get": f"--output --store {COMMON}",
     "report index": f"--output {COMMON}",
-    "submit tune": "--trials --max-seconds --concurrency --epochs --data --seed --workers "
-    "--final-epochs --refit --store --name --set --extend --confirm --seeds --fresh --on "
-    f"--namespace --release --values --ray --follow --dry-run --allow-insecure {COMMON}",
+    "plan": "--train --trials --model --epochs --data --seed --workers --concurrency --gigabits "
+    f"--store --set {COMMON}",
+    "submit tune": "--trials --max-seconds --max-hours --max-cost --concurrency --epochs --data "
+    "--seed --workers --final-epochs --refit --store --name --set --extend --confirm --seeds "
+    "--fresh --on --namespace "
+    f"--release --values --ray --follow --dry-run --allow-insecure {COMMON}",
     "submit train": "--model --epochs --batch-size --lr --data --seed --workers --store --name "
     "--set --fresh --on --namespace --release --values --ray --follow --dry-run "
     f"--allow-insecure {COMMON}",

@@ -12,7 +12,7 @@ from cifar_dist.cluster.tune import sweep_trials
 from cifar_dist.counts import Counts
 from cifar_dist.errors import RefusedError, RunError, StoreError
 from cifar_dist.runs import Goal, Ledger, Sweep
-from cifar_dist.search import Space
+from cifar_dist.search import Asha, Rungs, Space
 from cifar_dist.store import open_store
 from cifar_dist.tally import Tally
 from tests.ledgers import trial_logs
@@ -41,7 +41,7 @@ def sweep(tmp_path: Path) -> Sweep:
 
 @pytest.fixture
 def book(sweep: Sweep) -> Book:
-    made = Book(3, [1], Ledger(sweep, sweep.claim_attempt()), Silent())
+    made = Book(3, Rungs(Asha(), 3), Ledger(sweep, sweep.claim_attempt()), Silent())
     for number, overrides in enumerate([{}, {LR: 0.1}, {LR: 0.2}]):
         made.begin(number, overrides)
     return made
@@ -167,7 +167,8 @@ def test_a_budget_counts_what_all_attempts_took_since_the_newest_extension(
     earlier.open(cpus=1.0, gpus=0.0)
     over: list[bool] = []
 
-    def search(_: Space, spec: dict[str, Any], book: Book, stopper: Any) -> None:
+    def search(*asked: Any) -> None:
+        *_, stopper = asked
         over.append(stopper.stop_all())
 
     monkeypatch.setattr("cifar_dist.cluster.tune._search", search)

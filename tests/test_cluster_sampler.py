@@ -7,7 +7,7 @@ import pytest
 from cifar_dist.cluster.book import Book
 from cifar_dist.cluster.sampler import Sampler
 from cifar_dist.runs import Ledger, Sweep
-from cifar_dist.search import Space
+from cifar_dist.search import Asha, Rungs, Space
 from cifar_dist.store import open_store
 from tests.tiny import make_job
 from tests.watchers import Silent
@@ -37,7 +37,7 @@ class _Trial:
 @pytest.fixture
 def book(tmp_path: Path) -> Book:
     sweep = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000")
-    return Book(3, [1], Ledger(sweep, sweep.claim_attempt()), Silent())
+    return Book(3, Rungs(Asha(), 3), Ledger(sweep, sweep.claim_attempt()), Silent())
 
 
 def test_a_trial_is_asked_for_when_another_has_ended_and_no_more_than_there_are(

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from cifar_dist.checkpoint import WEIGHTS
 from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.notice import NodeNotice
+from cifar_dist.cluster.trainings import shortened
 from cifar_dist.cluster.trial import Trial
 from cifar_dist.counts import COUNTS, NAMES
 from cifar_dist.errors import DataError, StoreError
 from cifar_dist.runs import Sweep
 from cifar_dist.store import open_store
+from cifar_dist.store.folder import FolderStore
 from tests.heads import Head, head
 from tests.tiny import make_job
 
@@ -96,6 +100,57 @@ def test_a_worker_begun_anew_tells_all_epochs_that_were_committed(trial: Trial) 
     assert (again["state"], len(again["records"])) == ("finished", 2)
 
 
+def anew(past: int | None = None) -> dict[str, Any]:
+    """Give a trial that is trained anew at its rung."""
+    return {**config(0), "restarts": [1]} | ({} if past is None else {"past": past})
+
+
+def told(trial: Trial, steps: int) -> list[tuple[Any, ...]]:
+    """Give what some steps say: training, epochs and state."""
+    results = [trial.step() for _ in range(steps)]
+    return [(r["training"], [e["epoch"] for e in r["records"]], r["state"]) for r in results]
+
+
+def test_a_trial_that_is_trained_anew_ends_with_the_weights_of_its_whole_schedule(
+    trial: Trial, tmp_path: Path
+) -> None:
+    def weights(number: int) -> dict[str, torch.Tensor]:
+        trial.cleanup()
+        best = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000").trial(number).best()
+        assert best is not None
+        folder = tmp_path / f"best-{number}"
+        best.download(open_store(str(tmp_path)), folder)
+        return load_file(folder / WEIGHTS)
+
+    trial.reset_config({**anew(), "number": 3})
+    assert told(trial, 3) == [(1, [1], "running"), (2, [1], "running"), (2, [2], "finished")]
+    anew_weights = weights(3)
+    trial.reset_config({**config(0), "number": 4})
+    assert told(trial, 2) == [(None, [1], "running"), (None, [2], "finished")]
+    whole = weights(4)
+    assert all(torch.equal(anew_weights[name], tensor) for name, tensor in whole.items())
+
+
+def test_a_trial_that_lost_its_worker_goes_on_with_the_training_that_it_was_at(
+    trial: Trial, tmp_path: Path
+) -> None:
+    trial.reset_config(anew())
+    assert told(trial, 1) == [(1, [1], "running")]
+    trial.reset_config(anew())
+    assert told(trial, 2) == [(1, [1], "running"), (2, [1], "running")], "it stood at its rung"
+    trial.cleanup()
+    trial.reset_config(anew())
+    assert told(trial, 1) == [(2, [1, 2], "finished")], "nothing is trained twice"
+    run = Sweep(open_store(str(tmp_path)), "sweeps/tiny-00000000").trial(0)
+    assert [attempt.resumed_step for attempt in run.attempts()] == [None, 18, None, 18]
+
+
+def test_a_shorter_training_takes_its_share_of_the_warm_up() -> None:
+    job = make_job(recipe__epochs=9, recipe__warmup_epochs=3.0)
+    recipe = shortened(job, 3).recipe
+    assert (recipe.epochs, recipe.warmup_epochs) == (3, 1.0)
+
+
 def test_a_diverging_trial_says_so_with_the_worst_finite_score(trial: Trial) -> None:
     trial.reset_config(config(2))
     result = trial.step()
@@ -145,6 +200,26 @@ def test_a_start_counts_from_when_the_slot_was_free(trial: Trial) -> None:
     assert trial.step()["start_seconds"] > WAITED, "this process started since"
     trial.reset_config(config(1, WAITED))
     assert trial.step()["start_seconds"] < WAITED
+
+
+def test_a_trial_is_begun_in_four_requests_to_its_storage(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (0, 1):
+        trial.reset_config(config(number))
+        trial._opened()
+    trial.reset_config({**config(0), "number": 4})
+    asked: list[str] = []
+    for name in ("claim", "read", "entries"):
+        real = getattr(FolderStore, name)
+
+        def noted(*given: Any, _name: str = name, _real: Any = real) -> Any:
+            asked.append(_name)
+            return _real(*given)
+
+        monkeypatch.setattr(FolderStore, name, noted)
+    trial._opened()
+    assert asked == ["claim", "entries", "read", "claim"], "run, attempts so far, its own attempt"
 
 
 def test_a_device_that_is_lost_takes_its_worker_with_it(

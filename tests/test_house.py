@@ -15,7 +15,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # A module imports only from rows above its own.
 LAYERS = [
     ["errors", "redaction"],
-    ["problems", "consent", "seeds", "machine", "durable", "daemon", "containers"],
+    ["problems", "consent", "seeds", "machine", "durable", "daemon", "containers", "spending"],
     ["counts", "standing"],
     ["registry", "documents", "hazards", "logs"],
     ["config"],
@@ -28,7 +28,7 @@ LAYERS = [
     ["session", "previews"],
     ["sweep", "outcome", "lr_range"],
     ["cluster"],
-    ["api", "doctor"],
+    ["api", "doctor", "plan"],
     ["cli"],
 ]
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
@@ -36,7 +36,7 @@ ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 TORCH = {
     "data", "augment", "optim", "models", "world", "precision", "checkpoint", "learner", "dataset",
     "loop", "probe", "device", "session", "cluster", "events", "api", "lr_range", "explain", "film",
-    "scoring", "previews",
+    "scoring", "previews", "plan",
 }  # fmt: skip
 DOORS = {
     "ray": {"cluster"},

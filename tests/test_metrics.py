@@ -13,6 +13,7 @@ from cifar_dist import __version__
 from cifar_dist.counts import BOUNDS_SECONDS, COUNTS
 from cifar_dist.metrics import FAMILIES, Board, Meters, Prices
 from cifar_dist.metrics.families import PREFIX
+from cifar_dist.spending import Allowance
 from cifar_dist.standing import Standing
 from tests.replays import RUNGS, ledger, lived
 from tests.scrapes import scraped, series
@@ -29,7 +30,8 @@ SWEEP_ONLY = {
 
 def swept(board: Board, trials: int) -> Meters:
     standing = Standing(trials, RUNGS)
-    standing.live(0.0, budget_seconds=1_000_000, free_seconds=0.0)
+    standing.live(0.0)
+    standing.allow(Allowance(seconds=1_000_000))
     lived(standing, (event for event in ledger(trials) if event["event"] != "close"))
     meters = board.open("tiny-00000000", Prices(cpu_hour=0.05, gpu_hour=2.0))
     meters.follow(standing)

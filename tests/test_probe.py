@@ -14,7 +14,7 @@ from cifar_dist.precision import Arithmetic
 from cifar_dist.probe import probe
 from tests.tiny import CPU, make_recipe, pictures
 
-KEYS = {"name", "reason", "device", "milliseconds"}
+KEYS = {"name", "reason", "device", "milliseconds", "images"}
 
 
 def timings(seconds: Mapping[str, float]) -> Callable[..., float]:

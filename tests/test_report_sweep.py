@@ -1,4 +1,4 @@
-"""What a sweep's report works out: columns, importance, rungs, savings and lanes."""
+"""What a sweep's report works out: columns, importance, rungs and lanes."""
 
 import json
 from collections.abc import Iterator
@@ -16,11 +16,10 @@ from cifar_dist.report.files import write_sweep
 from cifar_dist.report.importance import importance, score
 from cifar_dist.report.page import sweep_page
 from cifar_dist.report.rungs import rungs
-from cifar_dist.report.savings import savings
 from cifar_dist.report.slots import lanes
 from cifar_dist.report.study import study
 from cifar_dist.report.sweep_figures import sweep_pictures
-from tests.result_documents import record, sweep_document, trial
+from tests.result_documents import sweep_document, trial
 from tests.sweep_reports import recorded_sweep
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e$x_1$'
@@ -181,19 +180,6 @@ def test_overtaking_is_counted_among_trials_that_both_finished() -> None:
     first, second = rungs(sweep_document(trials=rows, best=0))
     assert (first.pairs, first.overtaken, first.winner_place) == (3, 1, 3)
     assert (second.pairs, second.overtaken, second.winner_place) == (3, 2, 2)
-
-
-def test_savings_follow_from_the_time_of_each_trials_own_epochs() -> None:
-    slow = [record(1).model_copy(update={"seconds": 10.0})]
-    rows = [
-        trial(0, "finished", 3),
-        trial(1, "pruned", 1, history=slow, train_seconds=10.0),
-        trial(2, "failed", 1),
-    ]
-    found = savings(sweep_document(trials=rows))
-    assert found.spent_seconds == 7.5 + 10.0 + 2.5
-    assert found.full_seconds == found.spent_seconds + 2 * 10.0
-    assert found.share == pytest.approx(0.5)
 
 
 def span(number: int, begin: float, end: float) -> TrialSpan:

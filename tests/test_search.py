@@ -192,6 +192,8 @@ def test_a_wrong_space_is_a_sentence_for_each_wrong_value(
         ({"sampler": "hyperband"}, "should be 'random', 'grid' or 'tpe'"),
         ({"asha": {"grace_epochs": 11}}, "must not exceed the job's recipe.epochs=10"),
         ({"asha": {"reduction_factor": 1}}, "should be greater than or equal to 2"),
+        ({"asha": {"rungs": "stop"}}, "should be 'continue' or 'restart'"),
+        ({"asha": {"brackets": 4}}, "trials of these epochs have 3; use at most 3"),
         ({"budget": {"secons": 5}}, "did you mean 'seconds'?"),
         ({"metric": "loss"}, "metric: unknown field"),
         ({"job": {"recipe": {"epoch": 3}}}, "job.recipe.epoch: unknown field"),

@@ -22,13 +22,14 @@ _CONTINUED = """
 import json, resource, sys, time
 from cifar_dist.cluster.book import Book
 from cifar_dist.runs import Ledger, Sweep
+from cifar_dist.search import Asha, Rungs
 from cifar_dist.store import open_store
 from tests.watchers import Silent
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before, started = peak(), time.monotonic()
 sweep = Sweep(open_store(sys.argv[1]), "sweeps/large-00000000")
-book = Book(20_000, [1, 3], Ledger(sweep, sweep.claim_attempt()), Silent())
+book = Book(20_000, Rungs(Asha(), 9), Ledger(sweep, sweep.claim_attempt()), Silent())
 book.open_attempt({"CPU": 1.0}, 1)
 seconds = time.monotonic() - started
 facts = {"ended": book.ended, "waiting": len(book.waiting), "seconds": seconds}

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from cifar_dist.spending import Allowance
 from cifar_dist.standing import Reading, Standing
 from cifar_dist.tally import Tally
 from tests.replays import EPOCHS, RUNGS, SLOTS, ledger, lived
@@ -98,7 +99,8 @@ class Clock:
 
     def opened(self, standing: Standing, slots: int, trials: int, seconds: float = 0.0) -> None:
         """Let an attempt begin that asks at once for so many trials."""
-        standing.live(self.now, budget_seconds=100, free_seconds=0.0)
+        standing.live(self.now)
+        standing.allow(Allowance(seconds=100))
         self.now += seconds
         told = {"cpus": 1.0, "gpus": 1.0, "slots": slots, "at_seconds": seconds}
         standing.add({"event": "open", **told})

@@ -26,7 +26,7 @@ WHERE = {"store": "s3://research/team", "recipe.data": "s3://research/team"}
 def of_space(name: str, /, *flags: str, **overrides: Any) -> Asked:
     """Ask for a sweep."""
     changes = {path.replace("__", "."): value for path, value in overrides.items()}
-    return tune_asked(name, asked_space(name, changes, None, None), changes, flags)
+    return tune_asked(name, asked_space(name, changes, None), changes, flags)
 
 
 def of_job(name: str | None = None, /, **overrides: Any) -> Asked:

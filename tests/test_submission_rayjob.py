@@ -1,6 +1,7 @@
 """How many pods of which group a run needs, and what the platform cannot hold."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,6 +161,14 @@ def test_the_job_is_named_resumed_and_charged_as_the_platform_says() -> None:
     assert "placement.cpu_hour_price=1.0" in job["entrypoint"]
     assert "placement.gpu_hour_price=2.0" in job["entrypoint"]
     assert found.values["store"] == {"uri": found.store}
+
+
+def test_a_budget_of_money_takes_the_platforms_prices_and_is_refused_without() -> None:
+    asked = replace(of_space("dropout", "--max-cost", "5"), resolved={"budget": {"cost": 5.0}})
+    priced = planned(asked, {"prices": {"cpuHour": 0.05}})
+    assert "--max-cost 5 " in priced.command.line
+    with pytest.raises(ConfigError, match="nothing has a price here"):
+        planned(asked)
 
 
 def test_a_text_is_not_filled_in_by_kubernetes(tmp_path: Any) -> None:

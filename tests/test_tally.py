@@ -1,22 +1,32 @@
 """What a sweep comes to follows from its ledger alone, wherever that was cut."""
 
 import copy
+from typing import Any
 
 import pytest
 
 from cifar_dist.documents import TrialRow
+from cifar_dist.search import rungs_of
 from cifar_dist.tally import Tally
-from tests.simulated_sweeps import EPOCHS, Event, Simulated, accuracy
+from tests.simulated_sweeps import EPOCHS, RUNGS, Event, Simulated, accuracy
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 TRIALS = 14
+RESTART = {"rungs": "restart"}
+ASHA: dict[str, dict[str, Any]] = {"continue": {}, "restart": {**RESTART, "brackets": 2}}
+
+
+@pytest.fixture(scope="module", params=ASHA)
+def asha(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Give ways in which trials are judged."""
+    return ASHA[request.param]
 
 
 @pytest.fixture(scope="module")
-def whole() -> tuple[list[Event], list[TrialRow]]:
+def whole(asha: dict[str, Any]) -> tuple[list[Event], list[TrialRow]]:
     """Give the events and the rows of a sweep that nobody interrupted."""
-    sweep = Simulated(TRIALS, [])
+    sweep = Simulated(TRIALS, [], asha=asha)
     rows = sweep.run()
     return sweep.ledger.events, rows
 
@@ -26,46 +36,49 @@ def timeless(rows: list[TrialRow]) -> list[dict[str, object]]:
 
 
 def test_the_recorded_sweep_has_trials_of_every_kind(
-    whole: tuple[list[Event], list[TrialRow]],
+    whole: tuple[list[Event], list[TrialRow]], asha: dict[str, Any]
 ) -> None:
     states = [row.state for row in whole[1]]
     assert {"finished", "pruned", "failed"} == set(states)
     assert len(states) == TRIALS
     best = whole[1][states.index("finished")]
-    assert best.validation_accuracy == accuracy(best.trial, best.best_epoch or 0)
+    training = EPOCHS if asha else None
+    assert best.validation_accuracy == accuracy(best.trial, best.best_epoch or 0, training)
     assert best.epochs == EPOCHS
 
 
 def test_a_sweep_that_goes_on_from_any_cut_comes_to_the_same(
-    whole: tuple[list[Event], list[TrialRow]],
+    whole: tuple[list[Event], list[TrialRow]], asha: dict[str, Any]
 ) -> None:
     events, rows = whole
     for cut in range(len(events) + 1):
-        resumed = Simulated(TRIALS, events[:cut], seed=cut)
+        resumed = Simulated(TRIALS, events[:cut], seed=cut, asha=asha)
         assert timeless(resumed.run()) == timeless(rows), f"cut after {cut} events"
 
 
 def test_a_sweep_that_is_cut_again_and_again_comes_to_the_same(
-    whole: tuple[list[Event], list[TrialRow]],
+    whole: tuple[list[Event], list[TrialRow]], asha: dict[str, Any]
 ) -> None:
     told: list[Event] = []
     for life in range(200):
-        sweep = Simulated(TRIALS, told, seed=life)
+        sweep = Simulated(TRIALS, told, seed=life, asha=asha)
         for _ in range(life % 3):
             sweep.step()
         told = sweep.ledger.events[: max(len(told), len(sweep.ledger.events) - life % 2)]
-    sweep = Simulated(TRIALS, told)
+    sweep = Simulated(TRIALS, told, asha=asha)
     assert timeless(sweep.run()) == timeless(whole[1])
     starts = [event["trial"] for event in sweep.ledger.events if event["event"] == "end"]
     assert sorted(starts) == list(range(TRIALS)), "each trial ends once"
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_after_each_step_a_replay_knows_what_the_living_driver_knows(seed: int) -> None:
-    sweep = Simulated(TRIALS, [], limit=4, seed=seed)
+@pytest.mark.parametrize("seed", range(3))
+def test_after_each_step_a_replay_knows_what_the_living_driver_knows(
+    seed: int, asha: dict[str, Any]
+) -> None:
+    sweep = Simulated(TRIALS, [], limit=4, seed=seed, asha=asha)
     while sweep.step():
         before = copy.deepcopy(sweep.rungs)
-        replayed = Simulated(TRIALS, sweep.ledger.events[:])
+        replayed = Simulated(TRIALS, sweep.ledger.events[:], asha=asha)
         assert replayed.rungs == before
         assert replayed.pruned == []
         known = Tally(sweep.ledger.events)
@@ -75,9 +88,11 @@ def test_after_each_step_a_replay_knows_what_the_living_driver_knows(seed: int) 
             assert known.row(number) == sweep.book.tally.row(number)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_trial_that_was_to_be_stopped_is_stopped_without_running(seed: int) -> None:
-    sweep = Simulated(TRIALS, [], limit=4, seed=seed)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_trial_that_was_to_be_stopped_is_stopped_without_running(
+    seed: int, asha: dict[str, Any]
+) -> None:
+    sweep = Simulated(TRIALS, [], limit=4, seed=seed, asha=asha)
     sweep.run()
     events = sweep.ledger.events
     assert sweep.decided
@@ -87,10 +102,38 @@ def test_a_trial_that_was_to_be_stopped_is_stopped_without_running(seed: int) ->
             for place, event in enumerate(events)
             if (event["event"], event["trial"]) == ("end", number)
         )
-        replayed = Simulated(TRIALS, events[:end])
+        replayed = Simulated(TRIALS, events[:end], asha=asha)
         assert number in replayed.pruned
         row, lived = replayed.book.tally.row(number), sweep.book.tally.row(number)
         assert timeless([row]) == timeless([lived])
+
+
+def test_a_trial_that_is_trained_anew_at_each_rung_counts_the_epochs_of_all_trainings() -> None:
+    sweep = Simulated(TRIALS, [], asha=RESTART)
+    rows = {row.state: row for row in sweep.run() if row.state != "failed"}
+    finished, pruned = rows["finished"], rows["pruned"]
+    assert [rung.epoch for rung in finished.rungs] == RUNGS
+    assert (finished.epochs, finished.replaced_epochs) == (EPOCHS, sum(RUNGS))
+    assert [record.epoch for record in finished.history] == list(range(1, EPOCHS + 1))
+    assert pruned.epochs + pruned.replaced_epochs == sum(rung.epoch for rung in pruned.rungs)
+    per_epoch = finished.history[0].seconds
+    assert finished.train_seconds == (EPOCHS + sum(RUNGS)) * per_epoch
+
+
+def test_a_rung_is_judged_by_the_score_of_its_own_training() -> None:
+    sweep = Simulated(TRIALS, [], asha=RESTART)
+    for row in sweep.run():
+        for rung in row.rungs:
+            values = [accuracy(row.trial, e, rung.epoch) for e in range(1, rung.epoch + 1)]
+            assert rung.value == max(values)
+
+
+def test_brackets_share_the_trials_and_each_begins_a_rung_later() -> None:
+    sweep = Simulated(TRIALS, [], asha={"brackets": 2})
+    rungs = rungs_of(sweep.space)
+    firsts = {row.trial: row.rungs[0].epoch for row in sweep.run() if row.state != "failed"}
+    assert set(firsts.values()) == set(RUNGS)
+    assert firsts == {number: rungs.of(number)[0] for number in firsts}
 
 
 def test_an_epoch_told_again_counts_once_and_a_changed_one_replaces_what_followed() -> None:

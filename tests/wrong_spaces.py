@@ -102,6 +102,7 @@ HEADS = {
     "metric": ("trials: 4\nmetric: loss", LR, "metric: unknown field"),
     "misspelled": ("trials: 4\ntrail: 3", LR, "trail: unknown field; did you mean 'trials'"),
     "no time": ("trials: 4\nbudget: {seconds: 0}", LR, "budget.seconds=0: .*1"),
+    "free": ("trials: 4\nbudget: {cost: 0}", LR, "budget.cost=0: .*greater than 0"),
     "unknown budget": ("trials: 4\nbudget: {minutes: 3}", LR, "budget.minutes: unknown field"),
     "wrong job": ("trials: 4\njob: {recipe: {epochs: 0}}", LR, "job.*recipe.epochs=0: .*1"),
     "unknown recipe": ("trials: 4\njob: resnet19", LR, "did you mean 'resnet18_cam'"),

@@ -1,8 +1,10 @@
 """A sweep from its space to its document: begun or found again, searched, its winner tested."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cifar_dist.api.budget import allow, allowed, check_priced, ended_note
 from cifar_dist.api.run import address, check_ended, check_images, run_job
 from cifar_dist.errors import (
     ConfigError,
@@ -57,6 +59,7 @@ def run_sweep(
     from cifar_dist.store import open_store
 
     _check_either(again)
+    check_priced(space)
     patched(space.job, final)
     space.check_retraining(final)
     store = open_store(space.job.store, space.job.s3)
@@ -77,17 +80,23 @@ def run_sweep(
         _begin(sweep, space, document, again)
     elif again.extend is not None:
         _extend(sweep, space, final, again)
-    elif sweep.finished is None:
-        _check_continued(sweep, final, again)
+    else:
+        if sweep.finished is None:
+            _check_continued(sweep, final, again)
+        if again.resume:
+            allow(sweep, space)
     return _finished(sweep, space, follower)
 
 
 def continue_sweep(
-    sweep: "Sweep", follower: "Follower", placement: "Mapping[str, Any]"
+    sweep: "Sweep",
+    follower: "Follower",
+    placement: "Mapping[str, Any]",
+    budget: "Mapping[str, Any] | None" = None,
 ) -> "TuneDocument":
     """Continue a sweep as it is stored, but for some of its job's fields that say where it runs.
 
-    Raises DataError on other images.
+    `budget` replaces parts of what it may spend. Raises DataError on other images.
     """
     from cifar_dist.runs import Sweep
     from cifar_dist.search import Space
@@ -97,6 +106,10 @@ def continue_sweep(
     space = Space.parse(stored["space"])
     sweep = Sweep(reopened(sweep.store, space.job.s3), sweep.prefix)
     space = space.changed({**address(sweep.store, space.job), **placement}, None)
+    if budget:
+        space = allowed(space, sweep.goal).allowed(budget)
+        check_priced(space)
+        allow(sweep, space)
     if sweep.finished is None:
         instead = "search on the new ones with `cifar-dist tune`"
         check_images(space.job, stored["data"], f"sweep {sweep.name}", instead)
@@ -148,7 +161,6 @@ def _check_continued(sweep: "Sweep", final: dict[str, Any], again: Again) -> Non
 
 
 def _extend(sweep: "Sweep", space: "Space", final: dict[str, Any], again: Again) -> None:
-    from cifar_dist.runs import Goal
     from cifar_dist.search.checks import MAX_TRIALS
     from cifar_dist.tally import Tally
 
@@ -166,24 +178,36 @@ def _extend(sweep: "Sweep", space: "Space", final: dict[str, Any], again: Again)
             f"extend={more}: sweep {sweep.name} can have {max(0, left):.0f} more trials, as none "
             f"is tried twice and {MAX_TRIALS:,} are the most; ask for fewer, or widen the space"
         )
-    spent = tally.wall_seconds if is_finished else goal.spent_seconds
-    sweep.extend(Goal(goal.extension + 1, planned + more, more, final or goal.final, spent))
+    asked = replace(
+        goal,
+        extension=goal.extension + 1,
+        trials=planned + more,
+        added=more,
+        final=final or goal.final,
+        budget=space.budget.model_dump(mode="json"),
+    )
+    if is_finished:
+        asked = replace(
+            asked,
+            spent_seconds=tally.wall_seconds,
+            spent_cpu_seconds=tally.cpu_seconds,
+            spent_gpu_seconds=tally.gpu_seconds,
+        )
+    sweep.extend(asked)
 
 
 def _finished(sweep: "Sweep", space: "Space", follower: "Follower") -> "TuneDocument":
     from cifar_dist.documents import TuneDocument
 
     if (stored := sweep.finished) is not None:
-        follower.note(
-            f"sweep {sweep.name} is finished; this is its result (--extend adds trials, --fresh "
-            "runs it again)"
-        )
+        follower.note(ended_note(sweep.name, stored.get("ended_by")))
         return TuneDocument.model_validate({**stored, "confirmed": sweep.confirmed})
     from cifar_dist.api.evidence import winners_evidence
     from cifar_dist.cluster.tune import sweep_trials
     from cifar_dist.outcome import publish_sweep
 
     goal = sweep.goal
+    space = allowed(space, goal)
     follower.note(f"sweep {sweep.name} in {sweep.store.uri}: {goal.trials or space.count} trials")
     with follower.sweep(sweep.name, space) as progress, follower.stopping() as stop:
         trials = sweep_trials(space, sweep, progress, stop)
@@ -204,7 +228,7 @@ def _document(
     from cifar_dist.search import rank
 
     document = compose_sweep(sweep, space, trials.rows, trials.cost)
-    held = {"slots": trials.slots, "spans": trials.spans}
+    held = {"slots": trials.slots, "spans": trials.spans, "ended_by": trials.ended_by}
     document = document.model_copy(update=held)
     best = rank(trials.rows)[0]
     if best.state == "failed":

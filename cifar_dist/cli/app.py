@@ -19,6 +19,7 @@ from cifar_dist.cli import (
     explain,
     interrupts,
     models,
+    plan,
     platform,
     predict,
     report,
@@ -77,7 +78,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_WORK = (train, tune, evaluate, explain, predict)
+_WORK = (train, tune, plan, evaluate, explain, predict)
 for _module in (*_WORK, submit, platform, data, models, artifacts, report, doctor, schema):
     _module.register(app)
 

@@ -60,7 +60,10 @@ _TUNE = (
     "submit tune my_space.yaml --trials 100 --concurrency 8 --on prod --namespace cifar-dist",
     "submit tune dropout --store s3://b/team --data s3://b/team/datasets/0123 --dry-run",
 )
-_OF_A_SWEEP = ("trials", "max_seconds", "final_epochs", "refit", "extend", "confirm", "seeds")
+_OF_A_SWEEP = (
+    "trials", "max_seconds", "max_hours", "max_cost", "final_epochs", "refit", "extend", "confirm",
+    "seeds",
+)  # fmt: skip
 _TRAIN = (
     "submit train resnet18_cam --workers 4 --epochs 30 --follow",
     "submit train job.yaml --ray http://localhost:8265 --store s3://my-bucket/team",
@@ -83,6 +86,8 @@ def _tune(
     space: tune.SpaceName = "quickstart",
     trials: tune.TrialCount = None,
     max_seconds: tune.MaxSeconds = None,
+    max_hours: tune.MaxHours = None,
+    max_cost: tune.MaxCost = None,
     concurrency: tune.Concurrency = None,
     epochs: options.Epochs = None,
     data: Data = None,
@@ -161,7 +166,7 @@ def _sweep_asked(command: typer.Context) -> "Asked":
     given, overrides = command.params, options.overrides(command)
     check_confirmation(given["confirm"], given["seeds"])
     _check_file(given["space"])
-    found = tune.asked_space(given["space"], overrides, given["trials"], given["max_seconds"])
+    found = tune.asked_space(given["space"], overrides, given["trials"], tune.limits(given))
     return tune_asked(given["space"], found, overrides, _flags(command, _OF_A_SWEEP))
 
 

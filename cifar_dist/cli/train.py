@@ -10,7 +10,7 @@ from cifar_dist.cli.commands import add
 from cifar_dist.cli.lr_find import DEFAULT_OUTPUT, find_lr
 from cifar_dist.cli.metered import following
 from cifar_dist.cli.output import emit
-from cifar_dist.cli.tune import Concurrency, conclude
+from cifar_dist.cli.tune import Concurrency, MaxCost, MaxHours, conclude, limits
 from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ _RESUME = (
     "resume speednet-1a2b3c4d",
     "resume speednet-1a2b3c4d --workers 2",
     "resume quickstart-1a2b3c4d --store s3://my-bucket/team --concurrency 4",
+    "resume dropout-1a2b3c4d --max-hours 3",
 )
 
 
@@ -118,10 +119,13 @@ def _trained(job: "Job", metrics_port: int | None, *, fresh: bool, resume: bool)
 
 
 def _resume(
+    command: typer.Context,
     name: Unfinished,
     store: options.Store = None,
     workers: options.Workers = None,
     concurrency: Concurrency = None,
+    max_hours: MaxHours = None,
+    max_cost: MaxCost = None,
     metrics_port: options.MetricsPort = None,
     log_format: options.LogFormat = None,
     allow_insecure: options.AllowInsecure = False,
@@ -130,29 +134,35 @@ def _resume(
 ) -> None:
     """Continue a run from its newest intact checkpoint, or a sweep with its unfinished trials.
 
-    What is stored is the truth: nothing but the count of workers and of trials at once can be
-    changed, and the images must be the same. What is finished prints its result.
+    What is stored is the truth: nothing but the count of workers and of trials at once and a
+    sweep's budget can be changed, and the images must be the same. What is finished prints its
+    result; what a budget ended goes on under a larger one.
     """
+    budget = limits(command.params)
     from cifar_dist.runs import Run, locate
     from cifar_dist.store import open_store
 
     found = locate(open_store(store or options.DEFAULT_STORE), name)
-    if not isinstance(found, Run):
-        from cifar_dist.api.sweep import continue_sweep
+    if isinstance(found, Run):
+        _check_of_a_run(name, concurrency, budget)
+    with following(metrics_port) as follower:
+        if not isinstance(found, Run):
+            from cifar_dist.api.sweep import continue_sweep
 
-        given = {"placement.workers": workers, "placement.concurrency": concurrency}
-        placement = {path: value for path, value in given.items() if value is not None}
-        with following(metrics_port) as follower:
-            swept = continue_sweep(found, follower, placement)
-        conclude(swept, json)
-        return
+            given = {"placement.workers": workers, "placement.concurrency": concurrency}
+            placement = {path: value for path, value in given.items() if value is not None}
+            conclude(continue_sweep(found, follower, placement, budget), json)
+            return
+        from cifar_dist.api.run import continue_run
+
+        _conclude(continue_run(found, follower, workers), json)
+
+
+def _check_of_a_run(name: str, concurrency: int | None, budget: dict[str, int | float]) -> None:
     if concurrency is not None:
         raise ConfigError(f"--concurrency={concurrency}: {name} is a run; only sweeps have trials")
-    from cifar_dist.api.run import continue_run
-
-    with following(metrics_port) as follower:
-        document = continue_run(found, follower, workers)
-    _conclude(document, json)
+    if budget:
+        raise ConfigError(f"{name} is a run; only sweeps have a budget of hours or money")
 
 
 def _conclude(document: "TrainDocument", json: bool) -> None:

@@ -1,5 +1,6 @@
 """`tune`."""
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,8 +10,11 @@ from cifar_dist.cli.commands import add
 from cifar_dist.cli.metered import following
 from cifar_dist.cli.output import emit
 from cifar_dist.cli.preview import preview, preview_table
+from cifar_dist.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cifar_dist.documents import TuneDocument
     from cifar_dist.search import Space
 
@@ -29,6 +33,19 @@ TrialCount = Annotated[
 MaxSeconds = Annotated[
     int | None,
     typer.Option("--max-seconds", metavar="N", help="Wall time after which no trial goes on."),
+]
+MaxHours = Annotated[
+    float | None,
+    typer.Option("--max-hours", metavar="H", help="The same in hours; 0.5 is half of one."),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="MONEY",
+        help="Spent on CPUs and GPUs, no trial goes on; needs placement.cpu_hour_price or "
+        "gpu_hour_price.",
+    ),
 ]
 Concurrency = Annotated[
     int | None,
@@ -59,9 +76,10 @@ Seeds = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be tried.")]
 
+_YEAR_HOURS = 8_760
 _EXAMPLES = (
     "tune",
-    "tune dropout --trials 12 --max-seconds 3600 --concurrency 2",
+    "tune dropout --trials 12 --max-hours 1 --concurrency 2",
     "tune learning_rate --data cifar10 --store s3://my-bucket/team --final-epochs 40 --refit",
     "tune quickstart --resume",
     "tune dropout --extend 12",
@@ -80,6 +98,8 @@ def _tune(
     space: SpaceName = "quickstart",
     trials: TrialCount = None,
     max_seconds: MaxSeconds = None,
+    max_hours: MaxHours = None,
+    max_cost: MaxCost = None,
     concurrency: Concurrency = None,
     epochs: options.Epochs = None,
     data: options.Data = None,
@@ -107,19 +127,18 @@ def _tune(
     Trial 0 is the base job itself, which the flags change. Trials run on a local Ray or on that of
     RAY_ADDRESS. Ctrl-C commits what there is, --resume goes on; --confirm tells luck apart.
     """
-    asked = asked_space(space, options.overrides(command), trials, max_seconds)
+    asked = asked_space(space, options.overrides(command), trials, limits(command.params))
     if dry_run:
         emit(preview(asked), preview_table, json)
         return
     final = _final(final_epochs, refit)
-    again = {"fresh": fresh, "resume": resume, "extend": extend}
-    conclude(_searched(asked, final, again, (confirm, seeds), metrics_port), json)
+    conclude(_searched(asked, final, (fresh, resume, extend), (confirm, seeds), metrics_port), json)
 
 
 def _searched(
     asked: "Space",
     final: dict[str, Any],
-    again: dict[str, Any],
+    again: tuple[bool, bool, int | None],
     confirmation: tuple[int | None, int | None],
     metrics_port: int | None,
 ) -> "TuneDocument":
@@ -128,7 +147,7 @@ def _searched(
 
     check_confirmation(*confirmation)
     with following(metrics_port) as follower:
-        ended = run_sweep(asked, final, follower, Again(**again))
+        ended = run_sweep(asked, final, follower, Again(*again))
         return confirm_sweep(asked.job, ended, follower, *confirmation)
 
 
@@ -140,8 +159,28 @@ def conclude(document: "TuneDocument", json: bool) -> None:
     check_won(document)
 
 
+def limits(given: "Mapping[str, Any]") -> dict[str, int | float]:
+    """Give what the flags of a command say of a budget. Raises ConfigError."""
+    seconds, hours, cost = (given.get(f"max_{name}") for name in ("seconds", "hours", "cost"))
+    if seconds is not None and hours is not None:
+        raise ConfigError("--max-seconds and --max-hours are both wall time; give one of them")
+    found: dict[str, int | float] = {} if seconds is None else {"seconds": seconds}
+    if hours is not None:
+        if not 0 < hours <= _YEAR_HOURS:
+            raise ConfigError(f"--max-hours={hours:g}: must be more than 0 and at most 8,760")
+        found["seconds"] = math.ceil(hours * 3600)
+    if cost is not None:
+        if not 0 < cost < math.inf:
+            raise ConfigError(f"--max-cost={cost:g}: must be an amount of money above 0")
+        found["cost"] = cost
+    return found
+
+
 def asked_space(
-    name: str, overrides: dict[str, Any], trials: int | None, seconds: int | None
+    name: str,
+    overrides: dict[str, Any],
+    trials: int | None,
+    budget: "Mapping[str, int | float] | None" = None,
 ) -> "Space":
     """Read a space as a command line changes it; it is named after its file. Raises ConfigError."""
     from cifar_dist.api.sweep import named
@@ -149,10 +188,7 @@ def asked_space(
 
     path = space_path(name)
     space = Space.load(path).changed(overrides, trials)
-    if seconds is not None:
-        budget = {**space.budget.model_dump(mode="json"), "seconds": seconds}
-        space = Space.parse({**space.model_dump(mode="json"), "budget": budget})
-    return named(space, path)
+    return named(space.allowed(budget) if budget else space, path)
 
 
 def _final(epochs: int | None, refit: bool) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from typing import Any, Protocol
 from ray import tune
 
 from cifar_dist.cluster.failures import reason
+from cifar_dist.cluster.trainings import judged
 from cifar_dist.counts import COUNTS
 from cifar_dist.documents import TrialRow, TrialState, best_epoch
 from cifar_dist.errors import CifarDistError, StoreError
 from cifar_dist.runs import Ledger
+from cifar_dist.search import Rungs
 from cifar_dist.standing import Standing
 from cifar_dist.tally import Tally
 
@@ -34,14 +36,13 @@ class SweepProgress(Protocol):
 class Book(tune.Callback):
     """Hears every result on the driver and writes the ledger; begins with what that holds."""
 
-    def __init__(
-        self, total: int, rungs: Sequence[int], ledger: Ledger, progress: SweepProgress
-    ) -> None:
+    def __init__(self, total: int, rungs: Rungs, ledger: Ledger, progress: SweepProgress) -> None:
         self.total, self._rungs = total, rungs
         self._ledger, self.progress = ledger, progress
         self.tally = Tally(ledger.replay())
         self.tally.settle()
-        self.standing = Standing(total, rungs, self.tally)
+        self.tally.reopen()  # if the budget is still spent, they are ended again
+        self.standing = Standing(total, rungs.all, self.tally)
         self.waiting = deque(self.tally.unfinished)
         """Trials that an earlier attempt left unfinished and this one did not take up yet."""
         self.interrupted = False
@@ -85,8 +86,8 @@ class Book(tune.Callback):
     def prune(self, number: int) -> None:
         """End a trial that ASHA had decided to stop when its driver was killed."""
         self.waiting.remove(number)
-        last = self.tally.history(number)[-1]
-        self._close(number, "pruned", why=_pruned(last.validation_accuracy, last.epoch))
+        rung, value = max(self.tally.rungs[number].items())
+        self._close(number, "pruned", why=_pruned(value, rung))
 
     def close(self) -> None:
         """End what the budget cut short, and store the events not stored yet."""
@@ -106,16 +107,21 @@ class Book(tune.Callback):
         """Note one epoch, or all up to where a trial goes on whose worker or driver was lost."""
         number = trial.config["number"]
         self.standing.started(number, result["start_seconds"])
+        training = result.get("training")
         for record in result["records"]:
             epoch = record["epoch"]
-            if self.tally.is_new(number, record):
-                self._note("epoch", number, **record)
-            # What is decided is decided, even if the epoch should come out otherwise again.
+            told = record if training is None else {**record, "training": training}
+            if self.tally.is_new(number, told):
+                self._note("epoch", number, **told)
             # ASHA hears of a failure only as its end, whatever its last epoch came to.
-            is_heard = epoch in self._rungs and result["state"] != "failed"
-            if is_heard and epoch not in self.tally.rungs[number]:
-                value = record["validation_accuracy"] or 0.0
-                self._note("rung", number, epoch=epoch, value=value)
+            if result["state"] != "failed" and training in {None, epoch}:
+                self._note_rung(number, epoch, training)
+
+    def _note_rung(self, number: int, epoch: int, training: int | None) -> None:
+        # What is decided is decided, even if the epoch should come out otherwise again.
+        if epoch in self._rungs.of(number) and epoch not in self.tally.rungs[number]:
+            value = judged(self.tally.history(number)[:epoch], training)
+            self._note("rung", number, epoch=epoch, value=value)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial's worker was lost; it starts again, from its newest checkpoint."""
@@ -171,8 +177,10 @@ class Book(tune.Callback):
             validation_loss=best.validation_loss if best else None,
             validation_accuracy=best.validation_accuracy if best else None,
             start_seconds=None if number in self._recovered else start_seconds,
-            train_seconds=sum(record.seconds for record in history),
+            train_seconds=sum((r.seconds for r in history), self.tally.replaced(number)[1]),
             heard=heard,
+            # A larger budget lets it go on.
+            **({"cut": True} if why and why == self.ended_by else {}),
         )
         self._rows.append(self.tally.row(number, in_brief=True))
         self.progress.observe(self._rows, len(self._running), self.total)
@@ -192,5 +200,5 @@ class Book(tune.Callback):
         self.standing.add(event)
 
 
-def _pruned(accuracy: float | None, epoch: int) -> str:
-    return f"stopped by ASHA with {accuracy or 0.0:.2%} after epoch {epoch}"
+def _pruned(accuracy: float, epoch: int) -> str:
+    return f"stopped by ASHA with {accuracy:.2%} after epoch {epoch}"

@@ -20,6 +20,7 @@ from cifar_dist.cluster.trial import Trial, diverged, open_trial
 from cifar_dist.config import Placement, parse_job
 from cifar_dist.counts import COUNTS
 from cifar_dist.daemon import begun
+from cifar_dist.device import device_for
 from cifar_dist.documents import EpochRecord
 from cifar_dist.runs import Sweep
 from cifar_dist.session import follow, recipe_data
@@ -82,8 +83,17 @@ class GroupTrial(Trial):
                 continue
             self._note_start()
             self._seen = [EpochRecord.model_validate(record) for record in told["history"]]
+            self._note_training(told["training"])
+            if told["state"] == "finished" and not self._is_last:
+                return self._at_rung()
             if told["state"] != "running" or len(self._seen) > self._told:
                 return self._result(told["state"], self._why(told["state"]))
+
+    def _next_training(self, past: int) -> None:
+        super()._next_training(past)
+        self._seen = []
+        if self._group is not None:
+            self._group.turn += 1
 
     def _why(self, state: str) -> str | None:
         if state == "failed":
@@ -146,6 +156,8 @@ class _Chief:
         self._turn = self._settled = 0
         self.settle: Callable[[], None] = _nothing
         """Waits until what was handed over is committed."""
+        self.training = 0
+        """Epochs of what is trained now."""
         self._newest = {"turn": 0, "epochs": 0, "stop": True}
         self.seconds_left = group_seconds_left
 
@@ -177,7 +189,8 @@ class _Chief:
     def tell(self, state: str, history: Sequence[EpochRecord]) -> bool:
         """Tell how this trial stands; gives whether that was written."""
         records = [record.model_dump(mode="json") for record in history]
-        return self._channel.publish({"turn": self._turn, "state": state, "history": records})
+        told = {"turn": self._turn, "state": state, "training": self.training, "history": records}
+        return self._channel.publish(told)
 
     def _order(self) -> dict[str, Any]:
         self._newest = self._channel.ordered() or self._newest
@@ -194,12 +207,12 @@ def _work(given: dict[str, Any]) -> dict[str, Any]:
         base = parse_job(given["spec"]["job"])
         sweep = Sweep(open_store(base.store, base.s3), given["spec"]["sweep"])
         flush = count_steps(sweep.name)
-        dataset = world.together(lambda: recipe_data(base))
+        dataset = world.together(lambda: recipe_data(base)).on(device_for(base.placement))
         while config := world.by_chief(chief.next_config):
             relay.speaker = f"trial {config['number']}, worker {world.rank}"
             relay.trial = config["number"]
             session = open_trial(sweep, base, config, dataset, world)
-            chief.settle = session.settle
+            chief.settle, chief.training = session.settle, session.learner.recipe.epochs
             state = follow(session, chief)
             session.wait()
             while world.is_chief and not chief.tell(state, session.learner.history):

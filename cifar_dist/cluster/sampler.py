@@ -7,7 +7,7 @@ from ray.tune.search import Searcher
 
 from cifar_dist.cluster.asha import ReplayedAsha
 from cifar_dist.cluster.book import Book
-from cifar_dist.search import Space
+from cifar_dist.search import Space, rungs_of
 
 
 class Sampler(Searcher):
@@ -21,6 +21,7 @@ class Sampler(Searcher):
     ) -> None:
         super().__init__()
         self._space, self._book, self._limit, self._asha = space, book, limit, asha
+        self._rungs = rungs_of(space)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Tune writes its searcher down to restore a sweep from it; we restore from the ledger.
@@ -35,7 +36,10 @@ class Sampler(Searcher):
         """Learn nothing here: the book hears the same, and keeps it."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Give a trial's number, what makes it and when its slot was free; None while all run."""
+        """Give a trial's number, what makes it and when its slot was free; None while all run.
+
+        Beside these stand the lengths of the trainings that come before its whole one.
+        """
         book = self._book
         if not book.waiting and book.asked >= book.total:
             return str(Searcher.FINISHED)
@@ -52,4 +56,6 @@ class Sampler(Searcher):
             seed = self._space.job.recipe.seed
             overrides = self._space.proposal(number, seed, book.tally.observations)
         book.begin(number, overrides)
-        return {"number": number, "overrides": overrides, "asked_at": asked_at}
+        restarts = self._rungs.restarts(number)
+        made = {"number": number, "overrides": overrides, "asked_at": asked_at}
+        return {**made, "restarts": list(restarts)} if restarts else made

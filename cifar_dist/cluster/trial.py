@@ -13,6 +13,7 @@ from cifar_dist.cluster.failures import deliberate, reason
 from cifar_dist.cluster.meters import count_steps
 from cifar_dist.cluster.notice import NodeNotice
 from cifar_dist.cluster.relay import Relay, without_secrets
+from cifar_dist.cluster.trainings import WORST, due, judged, shortened
 from cifar_dist.config import Job, parse_job, patched
 from cifar_dist.data import Dataset
 from cifar_dist.device import device_for
@@ -29,9 +30,6 @@ from cifar_dist.store import open_store
 from cifar_dist.world import World
 
 log = logging.getLogger(__name__)
-
-WORST = 0.0
-"""The accuracy of a trial that has none: finite, as ASHA never stops what is not a number."""
 
 
 class Trial(tune.Trainable):
@@ -91,6 +89,7 @@ class Trial(tune.Trainable):
         self._session: Session | None = None
         self._events: Iterator[Tick | EpochRecord] = iter(())
         self._config, self._told = config, 0
+        self._training: int | None = None
         self._relay.speaker, self._relay.trial = f"trial {config['number']}", config["number"]
         self._start_seconds: float | None = None
 
@@ -98,8 +97,9 @@ class Trial(tune.Trainable):
         if self._session is None:
             self._session = self._opened()
             self._events = self._session.events()
+            self._note_training(self._session.learner.recipe.epochs)
             if self._is_at_rung(self._session.learner):
-                return self._result("running")  # the driver before may not have heard of it
+                return self._at_rung()  # the driver before may not have heard of it
         for event in self._events:
             if isinstance(event, EpochRecord):
                 return self._reported(event, self._session)
@@ -114,11 +114,35 @@ class Trial(tune.Trainable):
 
     def _opened(self) -> Session:
         if self._dataset is None:
-            self._dataset = recipe_data(self._base)
+            self._dataset = recipe_data(self._base).on(device_for(self._base.placement))
         return open_trial(self._sweep, self._base, self._config, self._dataset, World())
 
+    def _note_training(self, epochs: int) -> None:
+        """Keep the length of the training, if the trial is to have several."""
+        self._training = epochs if "restarts" in self._config else None
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether the training is the trial's whole one."""
+        if self._training is None:
+            return True
+        return self._training == patched(self._base, self._config["overrides"]).recipe.epochs
+
     def _is_at_rung(self, learner: Learner) -> bool:
+        if self._training is not None:
+            return learner.epoch == self._training and not self._is_last
         return learner.epoch in self._spec["rungs"] and learner.epoch < learner.recipe.epochs
+
+    def _at_rung(self) -> dict[str, Any]:
+        result = self._result("running")
+        if self._training is not None:
+            self._next_training(self._training)
+        return result
+
+    def _next_training(self, past: int) -> None:
+        """Let the next step begin the training after the one whose end was told."""
+        self._config, self._told = {**self._config, "past": past}, 0
+        self._session, self._events = None, iter(())
 
     def _note_start(self) -> None:
         if self._start_seconds is None:
@@ -128,8 +152,11 @@ class Trial(tune.Trainable):
         if record.train_loss is None:
             return self._result("failed", diverged(record))
         last = record.epoch == session.learner.recipe.epochs
-        if last or record.epoch in self._spec["rungs"]:
+        is_at_rung = self._is_at_rung(session.learner)
+        if last or is_at_rung:
             session.wait()
+        if is_at_rung:
+            return self._at_rung()
         return self._result("finished" if last else "running")
 
     def _history(self) -> Sequence[EpochRecord]:
@@ -145,7 +172,8 @@ class Trial(tune.Trainable):
             "reason": why,
             "done": state != "running",
             "epoch": max(len(history), 1),
-            "validation_accuracy": (history[-1].validation_accuracy or WORST) if scored else WORST,
+            "training": self._training,
+            "validation_accuracy": judged(history, self._training) if scored else WORST,
             "start_seconds": self._start_seconds,
             "records": [record.model_dump(mode="json") for record in untold],
         }
@@ -158,12 +186,11 @@ def open_trial(
     overrides = config["overrides"]
     job = patched(base, overrides)
     run = sweep.trial(config["number"])
-
-    def create() -> None:
-        if not run.exists:
-            run.create({"schema": "cifar-dist/run/1", "job": job.model_dump(mode="json")})
-
-    world.by_chief(create)
+    head = {"schema": "cifar-dist/run/1", "job": job.model_dump(mode="json")}
+    world.by_chief(lambda: run.ensure(head))
+    if "restarts" in config:
+        training = world.by_chief(lambda: due(run, job, config))
+        job, run = shortened(job, training), sweep.trial(config["number"], training)
     fix_order(job.placement.deterministic)
     verdict = agreed_precision(sweep, base, dataset.train, world)
     arithmetic = Arithmetic(verdict["name"], device_for(job.placement))

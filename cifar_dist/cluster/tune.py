@@ -16,7 +16,9 @@ from cifar_dist.cluster.channel import Channel
 from cifar_dist.cluster.connection import connected
 from cifar_dist.cluster.driver import followed, ray_folder
 from cifar_dist.cluster.group import LEADER, GroupTrial
+from cifar_dist.cluster.planned import beside_planned, planned_seconds
 from cifar_dist.cluster.sampler import Sampler
+from cifar_dist.cluster.shares import placement_of
 from cifar_dist.cluster.slots import Slots, slots_for
 from cifar_dist.cluster.trial import Trial
 from cifar_dist.cluster.watch import Watch
@@ -24,8 +26,9 @@ from cifar_dist.config import Job
 from cifar_dist.documents import SweepCost, TrialRow, TrialSpan
 from cifar_dist.errors import InterruptedRunError, PreemptedError, RunError
 from cifar_dist.redaction import is_secret
-from cifar_dist.runs import Ledger, Sweep
-from cifar_dist.search import Asha, Space
+from cifar_dist.runs import Goal, Ledger, Sweep
+from cifar_dist.search import Space, rungs_of
+from cifar_dist.spending import Allowance, Prices, Spent
 from cifar_dist.tally import Tally
 
 # Tune would give each trial the driver's AWS keys in its runtime_env, which Ray's API and its logs
@@ -42,14 +45,15 @@ class Trials:
     spans: tuple[TrialSpan, ...] = ()
     slots: int | None = None
     """Trials that could run at once; None if an older ledger does not tell."""
+    ended_by: str | None = None
+    """Which part of the budget ended the sweep before all was tried."""
 
 
 class _Stop(tune.Stopper):
-    """Ends a sweep when it is asked to or has spent its time, over all its attempts."""
+    """Ends a sweep when it is asked to or has spent its budget, over all its attempts."""
 
-    def __init__(self, book: Book, stop: Event, seconds: int | None, since: float) -> None:
+    def __init__(self, book: Book, stop: Event) -> None:
         self._book, self._stop = book, stop
-        self._seconds, self._since = seconds, since
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Written down by Tune and never read again, like the book.
@@ -60,11 +64,11 @@ class _Stop(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Tell Tune to start and continue nothing."""
-        if self._stop.is_set():
-            self._book.interrupted = True
-        elif self._seconds and time.monotonic() - self._since > self._seconds:
-            self._book.ended_by = f"the sweep's budget of {self._seconds} s was spent"
         book = self._book
+        if self._stop.is_set():
+            book.interrupted = True
+        elif book.ended_by is None:
+            book.ended_by = book.standing.exhausted()
         return book.interrupted or book.ended_by is not None or book.error is not None
 
 
@@ -75,31 +79,45 @@ def sweep_trials(space: Space, sweep: Sweep, progress: SweepProgress, stop: Even
     """
     started, goal = time.monotonic(), sweep.goal
     ledger = Ledger(sweep, sweep.claim_attempt(), started)
-    rungs = _rungs(space.asha, _longest(space))
+    rungs = rungs_of(space)
     book = Book(goal.trials or space.count, rungs, ledger, progress)
-    spent = book.tally.wall_seconds - goal.spent_seconds
-    book.standing.live(started, space.budget.seconds, goal.spent_seconds)
+    book.standing.live(started)
+    book.standing.allow(allowance(space, goal))
     progress.follow(book.standing)
     if book.ended < book.total:
-        stopper = _Stop(book, stop, space.budget.seconds, started - spent)
-        spec = {"sweep": sweep.prefix, "rungs": rungs}
-        _search(space, spec, book, stopper)
+        stopper = _Stop(book, stop)
+        spec = {"sweep": sweep.prefix, "rungs": rungs.all}
+        _search(space, sweep, spec, book, stopper)
     rows = _ended_rows(book, sweep)
     tally = book.tally
-    return Trials(rows, _cost(space, tally, rows), tuple(tally.spans), tally.slots)
+    is_whole = book.ended == book.total and not any(end.get("cut") for end in tally.ends.values())
+    ended_by = None if is_whole else book.ended_by
+    planned = planned_seconds(space, sweep, book.total)
+    cost = beside_planned(_cost(space, tally, rows), planned, tally.spans)
+    return Trials(rows, cost, tuple(tally.spans), tally.slots, ended_by)
 
 
-def _search(space: Space, spec: dict[str, Any], book: Book, stopper: _Stop) -> None:
-    asha = ReplayedAsha(space.asha, _longest(space)) if space.asha else None
+def allowance(space: Space, goal: Goal) -> Allowance:
+    """Give what a sweep may spend since its newest extension with trials."""
+    placement = space.job.placement
+    return Allowance(
+        **space.budget.model_dump(),
+        prices=Prices(placement.cpu_hour_price, placement.gpu_hour_price),
+        before=Spent(goal.spent_seconds, goal.spent_cpu_seconds, goal.spent_gpu_seconds),
+    )
+
+
+def _search(space: Space, sweep: Sweep, spec: dict[str, Any], book: Book, stopper: _Stop) -> None:
+    asha = ReplayedAsha(rungs_of(space)) if space.asha else None
     with connected() as cluster, ray_folder() as scratch:
-        slots = slots_for(space.job.placement, cluster)
+        slots = slots_for(placement_of(space, sweep, book.total, cluster), cluster)
         reserved = {name: slots.workers * share for name, share in slots.worker.items()}
         book.open_attempt(reserved, slots.count)
         book.progress.located(cluster.dashboard)
         for number in asha.replay(book.tally) if asha else ():
             book.prune(number)
         if book.ended < book.total and not stopper.stop_all():
-            channel = Channel(f"{spec['sweep']}/{uuid.uuid4().hex}")
+            channel = Channel(f"{sweep.prefix}/{uuid.uuid4().hex}")
             tuner = tune.Tuner(
                 _trainable(space.job, slots, {**spec, "channel": channel.name}),
                 tune_config=_tune_config(book, Sampler(space, book, slots.count, asha), asha),
@@ -146,25 +164,11 @@ def _ended_rows(book: Book, sweep: Sweep) -> list[TrialRow]:
             "Python by resume=True"
         )
     if not book.ended:
-        raise RunError(f"no trial of sweep {sweep.name} ended in time; raise budget.seconds")
+        raise RunError(
+            f"no trial of sweep {sweep.name} ended: {book.ended_by or 'none was told of'}; raise "
+            f"budget, for example by `cifar-dist resume {sweep.name} --max-hours N`"
+        )
     return [book.tally.row(number) for number in sorted(book.tally.ends)]
-
-
-def _rungs(asha: Asha | None, epochs: int) -> list[int]:
-    """Give the epochs at which ASHA decides: grace, and each reduction factor further."""
-    rungs = []
-    rung = asha.grace_epochs if asha else epochs
-    while asha and rung < epochs:
-        rungs.append(rung)
-        rung *= asha.reduction_factor
-    return rungs
-
-
-def _longest(space: Space) -> int:
-    """Give the most epochs that a trial may have."""
-    searched = [v.parameter for v in space.tree.variables if v.name.startswith("recipe.epochs")]
-    values = [value for parameter in searched for value in parameter.values]
-    return max(space.job.recipe.epochs, *(value for value in values if isinstance(value, int)), 1)
 
 
 def _cost(space: Space, tally: Tally, rows: list[TrialRow]) -> SweepCost:
@@ -173,8 +177,9 @@ def _cost(space: Space, tally: Tally, rows: list[TrialRow]) -> SweepCost:
         wall_seconds=tally.wall_seconds,
         cpu_seconds=tally.cpu_seconds,
         gpu_seconds=tally.gpu_seconds,
-        epochs_run=sum(row.epochs for row in rows),
+        epochs_run=sum(row.epochs + row.replaced_epochs for row in rows),
         epochs_without_pruning=sum(row.parameters.get("recipe.epochs", base) for row in rows),
+        epochs_replaced=sum(row.replaced_epochs for row in rows),
     )
 
 

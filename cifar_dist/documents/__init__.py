@@ -49,6 +49,14 @@ from cifar_dist.documents.listings import (
     WeightsDocument,
 )
 from cifar_dist.documents.lr_range import LrRangeDocument, LrRow
+from cifar_dist.documents.plan import (
+    PlanDocument,
+    PlannedFit,
+    PlannedModel,
+    PlannedScaling,
+    PlannedStage,
+    PlannedTotal,
+)
 from cifar_dist.documents.results import (
     AttemptRecord,
     DataFacts,
@@ -76,6 +84,7 @@ from cifar_dist.documents.sweeps import (
     Confirmation,
     ConfirmedGap,
     ConfirmedTrial,
+    TrialShare,
     TrialSpan,
 )
 
@@ -96,6 +105,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "predict": PredictDocument,
     "explain": ExplainDocument,
     "index": IndexDocument,
+    "plan": PlanDocument,
     "doctor": DoctorDocument,
     "submission": SubmissionDocument,
     "submissions": SubmissionsDocument,
@@ -147,6 +157,12 @@ __all__ = [
     "Overfitting",
     "PairedTest",
     "PinsDocument",
+    "PlanDocument",
+    "PlannedFit",
+    "PlannedModel",
+    "PlannedScaling",
+    "PlannedStage",
+    "PlannedTotal",
     "PlatformDocument",
     "PredictDocument",
     "PreviewDocument",
@@ -169,6 +185,7 @@ __all__ = [
     "SweepCost",
     "TrainDocument",
     "TrialRow",
+    "TrialShare",
     "TrialSpan",
     "TrialState",
     "TuneDocument",

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from cifar_dist.documents.document import Document
 from cifar_dist.documents.evaluation import Evaluation, Overfitting, Score
 from cifar_dist.documents.frame import frame
-from cifar_dist.documents.sweeps import Confirmation, TrialSpan
+from cifar_dist.documents.sweeps import Confirmation, TrialShare, TrialSpan
 
 TrialState = Literal["finished", "pruned", "failed"]
 
@@ -149,6 +149,10 @@ class TrialRow(Document):
     start_seconds: float | None
     """Slot free to first optimizer step."""
     train_seconds: float
+    """Of all its epochs, the replaced ones as well."""
+    replaced_epochs: int = 0
+    """Those of shorter trainings at earlier rungs, where `asha.rungs` is restart; the history and
+    `epochs` are those of the newest training."""
 
 
 class SweepCost(Document):
@@ -159,6 +163,15 @@ class SweepCost(Document):
     gpu_seconds: float
     epochs_run: int
     epochs_without_pruning: int
+    """If each trial were trained once, to its end."""
+    planned_cpu_seconds: float | None = None
+    """What was expected from the steps timed at the start; null if that does not hold for all."""
+    planned_gpu_seconds: float | None = None
+    """The same of GPUs."""
+    actual_over_planned: float | None = None
+    """What was spent as a multiple of it; of GPUs if there are any."""
+    epochs_replaced: int = 0
+    """Of those run: of shorter trainings that a longer one replaced."""
 
 
 class TuneDocument(Document):
@@ -193,6 +206,10 @@ class TuneDocument(Document):
     confirmed: Confirmation | None = None
     validation_evaluation: Evaluation | None = None
     """The winner's."""
+    trial_share: TrialShare | None = None
+    """Null where the placement says it."""
+    ended_by: str | None = None
+    """Which part of its budget ended the sweep before all was tried; null if none did."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 

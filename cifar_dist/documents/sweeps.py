@@ -14,6 +14,17 @@ class TrialSpan(Document):
     end_seconds: float
 
 
+class TrialShare(Document):
+    """What each trial of a sweep got of a machine, where the placement left that open."""
+
+    cpus: int
+    reason: str
+    milliseconds: dict[str, float]
+    """Of a training step, by the threads that were tried; empty if there was no choice."""
+    gpu_bytes: int | None = None
+    """What the base job allocated on a GPU; null on CPUs."""
+
+
 class ConfirmedTrial(Document):
     """A configuration of a sweep, trained to all its epochs with further seeds."""
 

@@ -15,7 +15,8 @@ from prometheus_client.registry import Collector
 
 from cifar_dist import __version__
 from cifar_dist.metrics.families import BUILD, FAMILIES, PREFIX, Family
-from cifar_dist.metrics.meters import Commits, Meters, Prices, Value
+from cifar_dist.metrics.meters import Commits, Meters, Value
+from cifar_dist.spending import Prices
 
 
 class Board(Collector):

@@ -31,7 +31,9 @@ _SWEEP = {
         "gauge", "Seconds until the end at the pace so far; absent until there is one."
     ),
     "budget_used_ratio": Family(
-        "gauge", "Share of the sweep's budget of seconds that is spent; absent without a budget."
+        "gauge",
+        "Share of the sweep's budget that is spent, of seconds, CPU-hours, GPU-hours or cost the "
+        "nearest to its end; absent without a budget.",
     ),
 }
 _WORK = {

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from cifar_dist.counts import BOUNDS_SECONDS, COUNTS, Totals
 from cifar_dist.documents import EpochRecord
 from cifar_dist.metrics.families import CHECKPOINT_SECONDS
 from cifar_dist.metrics.pace import Pace
+from cifar_dist.spending import Prices
 from cifar_dist.standing import Standing
 
 
@@ -25,21 +25,6 @@ class Commits(NamedTuple):
 Value = float | Commits
 Sample = tuple[str, tuple[str, ...], Value]
 """A family's name, the values of its labels beside `run`, and a value."""
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What an hour costs; None is not known."""
-
-    cpu_hour: float | None = None
-    gpu_hour: float | None = None
-
-    def cost(self, cpu_seconds: float, gpu_seconds: float) -> float | None:
-        """Give the price of what was reserved, None without any price."""
-        if self.cpu_hour is None and self.gpu_hour is None:
-            return None
-        cpus, gpus = self.cpu_hour or 0.0, self.gpu_hour or 0.0
-        return (cpu_seconds * cpus + gpu_seconds * gpus) / 3600
 
 
 class Meters:

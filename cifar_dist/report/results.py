@@ -2,13 +2,20 @@
 
 import textwrap
 
-from cifar_dist.documents import DataFacts, Evaluation, Provenance, TrainDocument, TuneDocument
+from cifar_dist.documents import (
+    DataFacts,
+    Evaluation,
+    Provenance,
+    SweepCost,
+    TrainDocument,
+    TuneDocument,
+)
 from cifar_dist.report.attempts import attempt_line, storage_line
 from cifar_dist.report.columns import printable
 from cifar_dist.report.confirmation import confirmation_table
 from cifar_dist.report.cost import cpu_seconds, gpu_seconds
 from cifar_dist.report.evaluation_text import evaluation_text
-from cifar_dist.report.formats import DASH, duration, thousands
+from cifar_dist.report.formats import DASH, counted, decimal, duration, thousands
 from cifar_dist.report.study import Study
 from cifar_dist.report.study_text import study_tables
 from cifar_dist.report.tables import trials_table
@@ -46,10 +53,26 @@ def sweep_results(document: TuneDocument, known: Study | None = None) -> str:
         f"{document.failed} failed",
         **_origin(document.data, document.provenance, seed),
         "took": duration(document.cost.wall_seconds),
+        **_share(document),
+        **_planned(document.cost),
     }
     studied = study_tables(known) if known else []
     tables = [trials_table(document), *_confirmed(document), *studied, _evaluated(document.test)]
     return _text(facts, sweep_verdict(document), tables)
+
+
+def _share(document: TuneDocument) -> dict[str, str]:
+    found = document.trial_share
+    return {"each trial": f"{counted(found.cpus, 'CPU')}: {found.reason}"} if found else {}
+
+
+def _planned(cost: SweepCost) -> dict[str, str]:
+    if cost.actual_over_planned is None:
+        return {}
+    return {
+        "held": f"{duration(cost.cpu_seconds)} of CPUs, {duration(cost.gpu_seconds)} of GPUs, "
+        f"{decimal(cost.actual_over_planned, 2)} × what the first timed steps let expect"
+    }
 
 
 def _confirmed(document: TuneDocument) -> list[str]:

@@ -22,11 +22,12 @@ class Savings:
 def savings(document: TuneDocument) -> Savings:
     """Give each missing epoch of a pruned trial the median time of those that it ran.
 
-    A failed trial counts as it ran: it had no end to run to.
+    Epochs that a longer training replaced count against it. A failed trial counts as it ran: it
+    had no end to run to.
     """
     spent = sum(trial.train_seconds for trial in document.trials)
     base = document.job.get("recipe", {}).get("epochs", 0)
-    missing = sum(_missing(trial, base) for trial in document.trials if trial.state == "pruned")
+    missing = sum(_missing(trial, base) for trial in document.trials if trial.state != "failed")
     return Savings(spent, spent + missing)
 
 
@@ -35,4 +36,5 @@ def _missing(trial: TrialRow, base: int) -> float:
         return 0.0
     asked = int(trial.parameters.get("recipe.epochs", base))
     per_epoch = statistics.median(record.seconds for record in trial.history)
-    return max(0, asked - trial.epochs) * per_epoch
+    left = max(0, asked - trial.epochs) if trial.state == "pruned" else 0
+    return (left - trial.replaced_epochs) * per_epoch

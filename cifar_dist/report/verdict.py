@@ -72,11 +72,18 @@ def sweep_verdict(document: TuneDocument, named: Named = printable) -> list[str]
         )
     elif cost.epochs_without_pruning:
         saved = 1 - cost.epochs_run / cost.epochs_without_pruning
+        again = cost.epochs_replaced
+        short = f", {thousands(again)} of them in trainings that a longer one replaced"
         sentences.append(
             f"ASHA pruned {counted(document.pruned, 'trial')}, {document.failed} failed: "
             f"{thousands(cost.epochs_run)} of {thousands(cost.epochs_without_pruning)} epochs "
-            f"were run, {percent(saved, 0)} saved, and "
+            f"were run{short if again else ''}, {percent(saved, 0)} saved, and "
             f"{percent(savings(document).share, 0)} of the training time."
+        )
+    if document.ended_by:
+        sentences.append(
+            f"Not everything was tried, as {named(document.ended_by)}; "
+            f"`cifar-dist resume {document.sweep} --max-hours N` goes on."
         )
     return [*sentences, *_lead(document, winner), *confirmed_sentences(document)]
 

@@ -18,9 +18,10 @@ from cifar_dist.runs.inventory import (
 from cifar_dist.runs.ledger import Ledger
 from cifar_dist.runs.manifest import Manifest
 from cifar_dist.runs.run import Run
-from cifar_dist.runs.sweep import Goal, Sweep
+from cifar_dist.runs.sweep import SHARE, Goal, Sweep
 
 __all__ = [
+    "SHARE",
     "Attempt",
     "BackgroundCommitter",
     "Goal",

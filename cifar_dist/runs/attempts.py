@@ -31,14 +31,25 @@ class Survey(NamedTuple):
     """The manifest that the newest attempt was to go on from; None where it was the first."""
     cut: int = 0
     """The attempt whose claim is damaged, so that of older ones nothing is known; 0: none."""
+    training: int | None = None
+    """Which of a run's trainings the newest attempt is part of; None where it has but one."""
 
 
 class Attempt:
     """One life of a run's or sweep's writer; fenced as soon as a newer one is claimed."""
 
-    def __init__(self, store: Store, prefix: str, number: int, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        store: Store,
+        prefix: str,
+        number: int,
+        world_size: int = 1,
+        base: str | None = None,
+    ) -> None:
         self.store = store
         self.number = number
+        self.base = base
+        """The manifest that it is to go on from; None: it begins at the beginning."""
         self.folder = _folder(prefix, number)
         self._prefix = prefix
         self._world_size = world_size
@@ -70,21 +81,30 @@ class Attempt:
         return manifest
 
 
-def claim_attempt(store: Store, prefix: str, world_size: int = 1) -> Attempt:
-    """Own the next attempt, which fences all older ones; its base is frozen in the claim."""
+def claim_attempt(
+    store: Store, prefix: str, world_size: int = 1, training: int | None = None
+) -> Attempt:
+    """Own the next attempt, which fences all older ones; its base is frozen in the claim.
+
+    The first attempt of another training of the same run begins at its beginning.
+    """
     while True:
-        newest, checkpoints, *_ = survey(store, prefix)
+        newest, checkpoints, *_, claimed = survey(store, prefix)
+        if training is not None and claimed not in {None, training}:
+            checkpoints = []
         # If none can be read its reader must still know that there was one.
         fallback = checkpoints[0] if checkpoints else None
+        base = next(existing(store, checkpoints), fallback)
         claim = {
             "schema": _SCHEMA,
             "attempt": newest + 1,
             "owner": uuid.uuid4().hex,
-            "base": next(existing(store, checkpoints), fallback),
+            "base": base,
             "world_size": world_size,
+            **({} if training is None else {"training": training}),
         }
         if store.claim(_claim_key(prefix, newest + 1), sealed(claim)):
-            return Attempt(store, prefix, newest + 1, world_size)
+            return Attempt(store, prefix, newest + 1, world_size, base)
 
 
 def survey(store: Store, prefix: str, entries: Iterable[Entry] | None = None) -> Survey:
@@ -99,24 +119,26 @@ def survey(store: Store, prefix: str, entries: Iterable[Entry] | None = None) ->
     listed = store.entries(f"{prefix}/attempts") if entries is None else entries
     newest, committed = _listed(store, prefix, listed)
     keys: list[str] = []
-    number, base, newest_base, cut = newest, None, None, 0
+    number, base, newest_base, cut, training = newest, None, None, 0, None
     while number:
         keys += [key for key in reversed(committed.get(number, [])) if base is None or key <= base]
         try:
-            base = read_sealed(store, _claim_key(prefix, number))["base"]
+            claim = read_sealed(store, _claim_key(prefix, number))
         except DamagedError as error:
             if not keys:
                 raise
             log.warning("skipped attempts from=%d down reason=%s", number - 1, error)
             cut = number
             break
-        newest_base = base if number == newest else newest_base
+        base = claim["base"]
+        if number == newest:
+            newest_base, training = base, claim.get("training")
         found = _COMMITTED.search(base or "")
         number = min(int(found[1]), number - 1) if found else 0
         if found and base not in committed.setdefault(number, []):
             # Not listed, or lost: whoever finds nothing else must not begin anew in silence.
             committed[number] = sorted([*committed[number], base])
-    return Survey(newest, keys, newest_base, cut)
+    return Survey(newest, keys, newest_base, cut, training)
 
 
 def _listed(

@@ -22,10 +22,15 @@ class Dossier:
     def __init__(self, store: Store, prefix: str) -> None:
         self.store = store
         self.prefix = prefix
+        self._remembered: dict[str, dict[str, Any]] = {}
 
     def create(self, document: dict[str, Any]) -> None:
         """Write the head document. Raises RefusedError if there is another one."""
         self.store.write(self.key(self.HEAD), sealed(document))
+
+    def ensure(self, document: dict[str, Any]) -> None:
+        """Write the head document unless there is one, in a single request."""
+        self.store.claim(self.key(self.HEAD), sealed(document))
 
     @property
     def exists(self) -> bool:
@@ -66,6 +71,12 @@ class Dossier:
             return read_sealed(self.store, self.key(name))
         except MissingError:
             return None
+
+    def remembered(self, name: str) -> dict[str, Any] | None:
+        """Give a kept value as `recorded` does; it never changes, so it is read but once."""
+        if name not in self._remembered and (found := self.recorded(name)) is not None:
+            self._remembered[name] = found
+        return self._remembered.get(name)
 
     def write_report(self, folder: Path) -> str:
         """Store a folder as the newest report; gives its prefix."""

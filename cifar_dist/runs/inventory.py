@@ -28,7 +28,7 @@ LATEST = "latest"
 READERS = 8
 """Requests at once where many objects are read, as each waits for the storage."""
 _SEALED = re.compile(
-    r"(trials/\d+/)?((run|sweep|(extensions/\d+/)?result|precision)\.json|"
+    r"(trials/\d+/)?((run|sweep|(extensions/\d+/)?result|precision|share)\.json|"
     r"(attempts|extensions|(pins|confirmations)/[^/]+)/\d{6}\.json|film/\d{6}-\d{6}\.json)"
 )
 _TRIAL = re.compile(r"sweeps/[^/]+/trials/\d+(?=/)")

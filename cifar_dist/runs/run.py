@@ -8,12 +8,12 @@ from pathlib import Path
 
 from cifar_dist.documents import AttemptRecord
 from cifar_dist.errors import DamagedError, RefusedError
-from cifar_dist.runs.attempts import history, survey
+from cifar_dist.runs.attempts import Attempt, claim_attempt, history, survey
 from cifar_dist.runs.dossier import Dossier
 from cifar_dist.runs.manifest import Manifest, read_manifest
 from cifar_dist.runs.retention import Rule, plan
 from cifar_dist.runs.seal import sealed
-from cifar_dist.store import MissingError
+from cifar_dist.store import MissingError, Store
 
 log = logging.getLogger(__name__)
 BEST = "best"
@@ -25,6 +25,20 @@ class Run(Dossier):
     """One execution of a job, or one trial of a sweep."""
 
     HEAD = "run.json"
+
+    def __init__(self, store: Store, prefix: str, training: int | None = None) -> None:
+        """`training` is which one to go on with, of a run that consists of several."""
+        super().__init__(store, prefix)
+        self._training = training
+
+    @property
+    def training(self) -> int | None:
+        """Which one its newest attempt is part of; None before any. Raises DamagedError."""
+        return survey(self.store, self.prefix).training
+
+    def claim_attempt(self, *, world_size: int = 1) -> Attempt:
+        """Become the one who may add to it; the first of another training begins it anew."""
+        return claim_attempt(self.store, self.prefix, world_size, self._training)
 
     def manifest(self, key: str) -> Manifest:
         """Read one checkpoint's manifest. Raises MissingError, DamagedError."""

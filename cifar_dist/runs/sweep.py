@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from cifar_dist.runs.dossier import RESULT, Dossier
@@ -10,12 +10,15 @@ from cifar_dist.runs.run import Run
 from cifar_dist.runs.seal import sealed
 from cifar_dist.runs.segments import events, stretches
 
+SHARE = "share.json"
+"""The record of what share of a machine each trial gets."""
+
 _EXTENSION = "cifar-dist/extension/1"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What a sweep was asked for last: when it began, or by its newest extension."""
+    """What a sweep was asked for last: when it began, or by its newest extension or budget."""
 
     extension: int = 0
     """Which one, counted from 1; 0 is the sweep as it began."""
@@ -27,6 +30,12 @@ class Goal:
     """What changes the winner's job for its retraining; empty: it is kept as it is."""
     spent_seconds: float = 0.0
     """Wall time that the sweep had taken before, which its budget does not count again."""
+    spent_cpu_seconds: float = 0.0
+    """CPU time of which the same holds."""
+    spent_gpu_seconds: float = 0.0
+    """GPU time of which the same holds."""
+    budget: dict[str, Any] | None = None
+    """What the sweep may spend; None: what its space says."""
 
 
 class Sweep(Dossier):
@@ -45,19 +54,14 @@ class Sweep(Dossier):
         number, newest = self._newest_extension()
         if newest is None:
             return Goal(final=self.document.get("final", {}))
-        asked = {key: newest[key] for key in ("trials", "added", "final", "spent_seconds")}
+        asked = {each.name: newest[each.name] for each in fields(Goal) if each.name in newest}
         return Goal(extension=number, **asked)
 
     def extend(self, goal: Goal) -> None:
         """Ask for more. Raises RefusedError if another process did at the same time."""
-        document = {
-            "schema": _EXTENSION,
-            "trials": goal.trials,
-            "added": goal.added,
-            "final": goal.final,
-            "spent_seconds": goal.spent_seconds,
-        }
-        self.store.write(self.key(_extension(goal.extension)), sealed(document))
+        document = {"schema": _EXTENSION, **asdict(goal)}
+        number = document.pop("extension")
+        self.store.write(self.key(_extension(number)), sealed(document))
 
     @property
     def finished(self) -> dict[str, Any] | None:
@@ -85,9 +89,9 @@ class Sweep(Dossier):
         """Keep another confirmation of the newest result; gives the stored one."""
         return self.record(self._newest_confirmation()[0], confirmation)
 
-    def trial(self, number: int) -> Run:
-        """Give the run of a trial."""
-        return Run(self.store, self.key(f"trials/{number:06d}"))
+    def trial(self, number: int, training: int | None = None) -> Run:
+        """Give the run of a trial, or that of one of its trainings."""
+        return Run(self.store, self.key(f"trials/{number:06d}"), training)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Read all events in the order they were told. Raises DamagedError."""

@@ -9,6 +9,7 @@ from cifar_dist.config import patched
 from cifar_dist.errors import ConfigError
 from cifar_dist.problems import shown
 from cifar_dist.search.parameters import Pick
+from cifar_dist.search.rungs import rungs_of
 from cifar_dist.search.tree import Picks, Tree, Variable, walk
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def problems(space: "Space") -> Iterator[str]:
     except ConfigError as error:
         found += str(error).splitlines()
     if not found:
-        found = [*_sampler_problems(space), *_dead(tree)]
+        found = [*_bracket_problems(space), *_sampler_problems(space), *_dead(tree)]
     yield from found or corner_problems(space, {})
 
 
@@ -40,6 +41,15 @@ def _job_problems(space: "Space") -> Iterator[str]:
         yield (
             f"asha.grace_epochs={space.asha.grace_epochs}: must not exceed the job's "
             f"recipe.epochs={recipe.epochs}"
+        )
+
+
+def _bracket_problems(space: "Space") -> Iterator[str]:
+    brackets, count = space.asha.brackets if space.asha else 1, len(rungs_of(space).all)
+    if brackets > max(1, count):
+        yield (
+            f"asha.brackets={brackets}: each leaves out one rung more, and trials of these epochs "
+            f"have {count}; use at most {max(1, count)}"
         )
 
 

@@ -44,6 +44,11 @@ class Asha(_Closed):
     """Epochs that every trial gets; the first rung."""
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
     """One in this many goes on at a rung, and rungs lie this factor apart."""
+    rungs: Literal["continue", "restart"] = "continue"
+    """What a trial does after a rung: go on in its one schedule, or start again with a longer one.
+    With restart each rung is a whole training of its length, and the epochs of all are counted."""
+    brackets: Annotated[int, Field(ge=1, le=10)] = 1
+    """Groups of trials that are judged apart; each begins one rung later than the one before."""
 
 
 class Budget(_Closed):
@@ -51,6 +56,12 @@ class Budget(_Closed):
 
     seconds: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
     """Wall time."""
+    cpu_hours: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
+    """CPUs that trials reserved, times the hours for which they held them."""
+    gpu_hours: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
+    """GPUs that trials reserved, times the hours for which they held them."""
+    cost: Annotated[float, Field(gt=0, le=1_000_000_000_000)] | None = None
+    """Money, by the prices of the job's placement and in their currency."""
 
 
 class Space(_Closed):
@@ -65,7 +76,8 @@ class Space(_Closed):
     sampler: Literal["random", "grid", "tpe"] = "random"
     """Draw each trial, take every combination in turn, or learn from the trials that ended."""
     startup_trials: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Trials that must end before tpe learns from them; random until then; null: at most 10."""
+    """Trials that must end before tpe learns from them, random until then; null: a third of all,
+    at most 10."""
     asha: Asha | None = Asha()
     """When trials are stopped early; null lets all finish."""
     space: Annotated[dict[str, Parameter], Field(min_length=1, max_length=64)]
@@ -112,6 +124,11 @@ class Space(_Closed):
         job = patched(self.job, overrides).model_dump(mode="json")
         data = {**self.model_dump(mode="json"), "job": job}
         return Space.parse(data if trials is None else {**data, "trials": trials})
+
+    def allowed(self, budget: Mapping[str, Any]) -> "Space":
+        """Change parts of what may be spent. Raises ConfigError."""
+        data = self.model_dump(mode="json")
+        return Space.parse({**data, "budget": {**data["budget"], **budget}})
 
     def check_retraining(self, changes: Mapping[str, Any]) -> None:
         """Raise ConfigError if some trial, should it win, could not be trained with these changes.

@@ -6,6 +6,7 @@ from typing import Any
 
 from cifar_dist.config import Placement
 from cifar_dist.errors import ConfigError
+from cifar_dist.spending import Prices
 from cifar_dist.submission.asked import Asked, Command, command
 from cifar_dist.submission.pods import WorkerGroup
 from cifar_dist.submission.scheduling import quantity
@@ -60,6 +61,7 @@ def plan(asked: Asked, values: Values, line: str, number: int = 1) -> Plan:
     if asked.kind == "tune" and (fixed or not is_scaled):
         pods = (fixed or pods[1],) * 2
     changes |= {**where, **_prices(placement, values)}
+    _check_priced(asked, changes)
     run = command(asked, changes, number, values.metrics.port)
     job = {
         "render": True,
@@ -202,6 +204,12 @@ def _prices(placement: Placement, values: Values) -> dict[str, Any]:
         for name, price in usual.items()
         if price is not None and getattr(placement, name) is None
     }
+
+
+def _check_priced(asked: Asked, changes: dict[str, Any]) -> None:
+    own, names = asked.job.placement, ("cpu_hour_price", "gpu_hour_price")
+    prices = [changes.get(f"placement.{name}", getattr(own, name)) for name in names]
+    Prices(*prices).check_budget(asked.resolved.get("budget", {}).get("cost"))
 
 
 def _replicas(least: int, most: int) -> dict[str, Any]:
