@@ -1,6 +1,5 @@
 """What a sweep was expected to hold, from the steps that chose its precision."""
 
-import re
 from collections.abc import Sequence
 
 from cifar_dist.documents import SweepCost, TrialSpan
@@ -9,11 +8,6 @@ from cifar_dist.search import Space
 from cifar_dist.search.expectation import expected
 
 _FORWARD = 1 / 3  # of a training step: what the same images take to be evaluated
-# Where these are searched the base job's steps say little about the other trials'.
-_COSTLY = re.compile(
-    r"recipe\.(model|batch_size|accumulation|augmentation|averaging|optimizer(\.name)?$)"
-)
-_CHEAP = re.compile(r"recipe\.model\.\w*dropout\w*$")
 
 
 def planned_seconds(space: Space, sweep: Sweep, trials: int) -> float | None:
@@ -24,8 +18,7 @@ def planned_seconds(space: Space, sweep: Sweep, trials: int) -> float | None:
     """
     verdict = sweep.recorded("precision.json") or {}
     timed, images = verdict.get("milliseconds", {}).get(verdict.get("name")), verdict.get("images")
-    searched = [path for path in space.space if _COSTLY.match(path) and not _CHEAP.match(path)]
-    if not timed or not images or searched or (space.job.placement.workers or 1) > 1:
+    if not timed or not images or space.varies_steps or (space.job.placement.workers or 1) > 1:
         return None
     data = sweep.document["data"]
     seen = float(data["train_images"] + _FORWARD * data["validation_images"])

@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import re
 from typing import Any
 
 from cifar_dist.cluster.connection import Cluster
@@ -20,11 +19,6 @@ _CONTEXT_BYTES = 700 * 1024**2  # of a process on a GPU, beside what torch alloc
 _ROOM = 0.9  # of a GPU's free memory that trials may fill together
 _MOST = 8  # trials on one GPU, which takes turns between them
 _FINEST = 10_000  # parts of a GPU that Ray tells apart
-# Where these are searched other trials may need more memory than the base job.
-_LARGE = re.compile(
-    r"recipe\.(model(?!\.\w*dropout)|batch_size|accumulation|augmentation|averaging|optimizer$|"
-    r"optimizer\.name)"
-)
 
 
 def placement_of(space: Space, sweep: Sweep, trials: int, cluster: Cluster) -> Placement:
@@ -91,9 +85,13 @@ def _weighed(space: Space) -> dict[str, Any]:
 
 def _gpus(space: Space, sweep: Sweep, trials: int, cluster: Cluster) -> dict[str, Any]:
     verdict, wanted = sweep.recorded(SHARE), math.ceil(trials / cluster.gpus)
-    is_larger = any(map(_LARGE.match, space.space))
     is_elsewhere = "RAY_ADDRESS" in os.environ or not usable_gpus()
-    if space.job.placement.gpus_per_worker is not None or is_elsewhere or is_larger or wanted == 1:
+    if (
+        space.job.placement.gpus_per_worker is not None
+        or is_elsewhere
+        or space.varies_steps
+        or wanted == 1
+    ):
         return {}
     if verdict is None:
         verdict = sweep.record(SHARE, _weighed(space))

@@ -1,6 +1,7 @@
 """A search space: a base job, what varies around it, and the trials that follow from a seed."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -31,6 +32,10 @@ from cifar_dist.search.tree import Picks, Tree, key
 
 _STARTUP = 10
 _ASKS = 10  # before a configuration that nobody tried is drawn
+_OF_A_STEP = re.compile(
+    r"recipe\.(model(?!\.\w*dropout)|batch_size|accumulation|augmentation|averaging|"
+    r"optimizer(\.name)?$)"
+)
 
 
 class _Closed(BaseModel):
@@ -144,6 +149,11 @@ class Space(_Closed):
     def tree(self) -> Tree:
         """The variables and how they depend on each other. Raises ConfigError."""
         return grown(self.space, self.job)
+
+    @property
+    def varies_steps(self) -> bool:
+        """Whether steps of some trials may take other time or memory than the base job's."""
+        return any(map(_OF_A_STEP.match, self.space))
 
     @property
     def count(self) -> int:
