@@ -1,10 +1,13 @@
 """What this process may really use of its machine: CPUs and memory, within its cgroup."""
 
+import ctypes
+import functools
 import math
 import os
 from pathlib import Path
 
 _CGROUP = "/sys/fs/cgroup"
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt, in malloc.h
 _MEMORY_FILES = (
     (f"{_CGROUP}/memory.max", f"{_CGROUP}/memory.current", f"{_CGROUP}/memory.stat"),
     (
@@ -25,6 +28,22 @@ def free_memory() -> int:
     """Count the bytes this process may still take: the machine's, capped by its cgroup's limit."""
     free = _counted("/proc/meminfo", "MemAvailable:") * 1024
     return int(min(free, *(_left(*files) for files in _MEMORY_FILES)))
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Let this process, from now on, reuse the memory that it frees, up to its peak.
+
+    Else glibc gives the buffers of each step back and the next step's are faulted in page by page:
+    a third of the time of a small net's step. Elsewhere than on glibc nothing changes.
+    """
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None)
+    if adjust is None:
+        return
+    adjust(_TRIM_THRESHOLD, 2**31 - 1)
+    adjust(_TOP_PAD, 2**26)
+    if not adjust(_MMAP_THRESHOLD, 2**28):
+        adjust(_MMAP_THRESHOLD, 2**25)  # the most before glibc 2.35
 
 
 def _counted(path: str, name: str) -> int:

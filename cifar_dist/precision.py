@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cifar_dist.dropout import VectorDropout
+from cifar_dist.machine import keep_freed_memory
+
 
 @dataclass(frozen=True)
 class Arithmetic:
@@ -22,13 +25,22 @@ class Arithmetic:
         return torch.contiguous_format if self.name == "fp32" else torch.channels_last
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device and layout, and pin depthwise filters to fp32 if named so."""
-        if self.name == "bf16_depthwise_fp32":
+        """Move a model to train to the device and layout, with the layers that are fast there."""
+        if self.device.type == "cpu":
+            keep_freed_memory()
             for parent in model.modules():
                 for name, child in parent.named_children():
-                    if _is_depthwise(child):
-                        setattr(parent, name, Float32Conv2d(child))
+                    setattr(parent, name, self._on_cpu(child))
         return model.to(self.device).to(memory_format=self.memory_format)
+
+    def _on_cpu(self, layer: nn.Module) -> nn.Module:
+        if isinstance(layer, nn.Dropout):
+            return VectorDropout(layer.p).train(layer.training)
+        if isinstance(layer, nn.ReLU):
+            return nn.ReLU(inplace=True)  # spares a pass over memory
+        if self.name == "bf16_depthwise_fp32" and _is_depthwise(layer):
+            return Float32Conv2d(layer)
+        return layer
 
     def context(self) -> AbstractContextManager[object]:
         """Give the context in which the forward pass runs."""

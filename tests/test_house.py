@@ -18,7 +18,7 @@ LAYERS = [
     ["problems", "consent", "seeds", "machine", "durable", "daemon", "containers", "spending"],
     ["counts", "standing"],
     ["registry", "documents", "hazards", "logs"],
-    ["config"],
+    ["config", "dropout"],
     ["search", "store", "data", "augment", "optim", "models", "world", "precision", "device"],
     ["metrics"],
     ["checkpoint", "evidence"],
@@ -36,7 +36,7 @@ ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 TORCH = {
     "data", "augment", "optim", "models", "world", "precision", "checkpoint", "learner", "dataset",
     "loop", "probe", "device", "session", "cluster", "events", "api", "lr_range", "explain", "film",
-    "scoring", "previews", "plan",
+    "scoring", "previews", "plan", "dropout",
 }  # fmt: skip
 DOORS = {
     "ray": {"cluster"},

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from cifar_dist.dropout import VectorDropout
 from cifar_dist.models import MODELS
 from cifar_dist.precision import Arithmetic, Float32Conv2d, candidates
 from tests.tiny import CPU
@@ -40,6 +41,16 @@ def test_a_pinned_convolution_ignores_bf16() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = Float32Conv2d(convolution)(images.bfloat16())
     assert torch.equal(found, convolution(images.bfloat16().float()))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_cpu_trains_with_its_own_dropout_and_a_gpu_with_torchs(training: bool) -> None:
+    prepared = Arithmetic("fp32", CPU).prepare(MODELS.build({"name": "dsc_net"}).train(training))
+    rates = [m for m in prepared.modules() if isinstance(m, VectorDropout)]
+    assert rates and not any(isinstance(m, nn.Dropout) for m in prepared.modules())
+    assert {layer.training for layer in rates} == {training}
+    meta = Arithmetic("fp32", torch.device("meta")).prepare(MODELS.build({"name": "dsc_net"}))
+    assert not any(isinstance(m, VectorDropout) for m in meta.modules())
 
 
 def test_only_a_convolution_is_replaced() -> None:
