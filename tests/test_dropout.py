@@ -11,7 +11,8 @@ SHAPE = (100, 32, 16, 16)
 
 def dropped(rate: float, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     torch.manual_seed(seed)
-    return VectorDropout(rate)(torch.ones(SHAPE, dtype=dtype))
+    found: Tensor = VectorDropout(rate)(torch.ones(SHAPE, dtype=dtype))
+    return found
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])

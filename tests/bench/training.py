@@ -1,18 +1,19 @@
 """Rows of whole trainings: ours ÷ the reference loop, per second, per trial and to an accuracy."""
 
-import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from cifar_dist.config import load_job, recipe_path
+from cifar_dist.data import Images
 from cifar_dist.documents import EpochRecord
 from cifar_dist.learner import Learner
 from cifar_dist.loop import epochs, evaluate
 from cifar_dist.world import World
+from tests.bench.apart import Apart
 from tests.bench.ours import (
     BATCH,
     CPU,
@@ -54,21 +55,27 @@ def sides_of(
         asked = recipe(setting, model, batch_size=batch)
         mine = training(asked, images, arithmetic(asked, images, setting, where))
 
-        @functools.cache
-        def theirs() -> SeedLoop:
-            counts = (0,) if setting.smoke else workers
-            wanted = SeedRecipe(model, batch_size=batch, device=str(where))
-            loops = [SeedLoop(replace(wanted, workers=count), images) for count in counts]
-            best = faster(loops, setting.seconds) if len(loops) > 1 else loops[0]
-            setting.notes.append(f"the reference loads with {best.recipe.workers} workers")
-            return best
+        wanted = SeedRecipe(model, batch_size=batch, device=str(where))
+        counts = (0,) if setting.smoke else workers
+        theirs = Apart(_reference, wanted, counts, images, setting.seconds)
 
-        return (
-            lambda: mine.images_per_second(setting.seconds),
-            lambda: rate(theirs().step, setting.seconds),
-        )
+        def reference() -> float:
+            found, count = theirs()
+            setting.notes.append(f"the reference loads with {count} workers")
+            return float(found)
+
+        return lambda: mine.images_per_second(setting.seconds), reference
 
     return sides
+
+
+def _reference(
+    wanted: SeedRecipe, counts: Sequence[int], images: Images, seconds: float
+) -> Callable[[], tuple[float, int]]:
+    """Give the images per second of the better number of workers, and that number."""
+    loops = [SeedLoop(replace(wanted, workers=count), images) for count in counts]
+    best = faster(loops, seconds) if len(loops) > 1 else loops[0]
+    return lambda: (rate(best.step, seconds), best.recipe.workers)
 
 
 def _trials(setting: Setting) -> tuple[Side, Side]:
@@ -87,13 +94,18 @@ def _trials(setting: Setting) -> tuple[Side, Side]:
                 pass
         return count * len(images) / (time.perf_counter() - started)
 
-    def reference() -> float:
+    theirs = Apart(_reference_trials, rates, images)
+    return ours, lambda: float(theirs())
+
+
+def _reference_trials(rates: Sequence[float], images: Images) -> Callable[[], float]:
+    def images_per_second() -> float:
         started = time.perf_counter()
         for lr in rates:
             SeedLoop(SeedRecipe(lr=lr), images).train_epoch()
-        return count * len(images) / (time.perf_counter() - started)
+        return len(rates) * len(images) / (time.perf_counter() - started)
 
-    return ours, reference
+    return images_per_second
 
 
 def _to_accuracy(setting: Setting) -> tuple[Side, Side]:
@@ -116,30 +128,42 @@ def _to_accuracy(setting: Setting) -> tuple[Side, Side]:
             while not isinstance(next(events), EpochRecord):
                 pass
 
-        race = _Race(setting, "ours", target, spent)
+        race = _Race("ours", target, spent)
         race.run(
             epoch, lambda: evaluate(learner.model, test, World()).score("test").accuracy, count
         )
+        setting.notes.append(race.note)
         if not race.is_won:
             raise Absent(f"ours did not reach {target:.0%} in {count} epochs.")
         return race.spent
 
+    theirs = Apart(_reference_race, target, images, test)
+
     def reference() -> float:
-        asked = SeedRecipe({"name": "dilated_dsc"}, lr=0.1, epochs=_SEED_EPOCHS)
-        loop = SeedLoop(asked, images)
-        race = _Race(setting, "the reference (dilated_dsc, one cycle)", target, 0.0)
-        race.run(loop.train_epoch, lambda: loop.accuracy(test), _SEED_EPOCHS)
-        return race.spent
+        spent, note = theirs()
+        setting.notes.append(note)
+        return float(spent)
 
     return ours, reference
+
+
+def _reference_race(target: float, images: Images, test: Images) -> Callable[[], tuple[float, str]]:
+    def run() -> tuple[float, str]:
+        asked = SeedRecipe({"name": "dilated_dsc"}, lr=0.1, epochs=_SEED_EPOCHS)
+        loop = SeedLoop(asked, images)
+        race = _Race("the reference (dilated_dsc, one cycle)", target, 0.0)
+        race.run(loop.train_epoch, lambda: loop.accuracy(test), _SEED_EPOCHS)
+        return race.spent, race.note
+
+    return run
 
 
 class _Race:
     """Seconds of training until an accuracy, without those of evaluating."""
 
-    def __init__(self, setting: Setting, name: str, target: float, spent: float) -> None:
-        self.spent, self.is_won = spent, False
-        self._setting, self._name, self._target = setting, name, target
+    def __init__(self, name: str, target: float, spent: float) -> None:
+        self.spent, self.is_won, self.note = spent, False, ""
+        self._name, self._target = name, target
 
     def run(self, epoch: Callable[[], object], accuracy: Callable[[], float], most: int) -> None:
         """Train until the target, the last epoch or the limit of seconds; what it was is noted."""
@@ -151,9 +175,7 @@ class _Race:
             number, reached = number + 1, accuracy()
             self.is_won = reached >= self._target
         end = "" if self.is_won else f", where it was stopped below {self._target:.0%}"
-        self._setting.notes.append(
-            f"{self._name}: {reached:.2%} after {number} epochs and {self.spent:.1f} s{end}"
-        )
+        self.note = f"{self._name}: {reached:.2%} after {number} epochs and {self.spent:.1f} s{end}"
 
 
 ROWS = (
