@@ -75,14 +75,20 @@ def newton_schulz(matrices: Tensor) -> Tensor:
     """
     if matrices.size(-2) > matrices.size(-1):
         return newton_schulz(matrices.mT).mT
-    a, b, c = _COEFFICIENTS
     # The Frobenius norm bounds the largest singular value.
     scaled = matrices / (torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-7)
     gram = scaled @ scaled.mT
-    identity = torch.eye(gram.size(-1), dtype=gram.dtype, device=gram.device)
-    product = identity
-    for _ in range(_STEPS):
-        polynomial = a * identity + b * gram + c * gram @ gram
-        product = polynomial @ product
+    product = polynomial = _quintic(gram)
+    for _ in range(_STEPS - 1):
         gram = polynomial @ gram @ polynomial
+        polynomial = _quintic(gram)
+        product = polynomial @ product
     return torch.matmul(product, scaled)
+
+
+def _quintic(gram: Tensor) -> Tensor:
+    # a · 1 + b · gram + c · gram²; times the matrix of that gram it is the quintic.
+    a, b, c = _COEFFICIENTS
+    values = (gram @ gram).mul_(c).add_(gram, alpha=b)
+    values.diagonal(dim1=-2, dim2=-1).add_(a)
+    return values
