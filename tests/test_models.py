@@ -274,6 +274,12 @@ def test_whitening_twice_gives_the_same_frozen_stem() -> None:
     assert not any(weight.requires_grad for weight in weights)
 
 
+def test_a_speednet_without_stem_bias_never_changes_its_stem() -> None:
+    model = MODELS.build({"name": "speednet", "stem_bias": False})
+    assert not any(parameter.requires_grad for parameter in model.stem.parameters())
+    assert describe("speednet", {"stem_bias": False}).parameters == PARAMETERS["speednet"]
+
+
 def test_a_speednet_starts_close_to_the_identity() -> None:
     weight = seeded("speednet").get_parameter("blocks.1.0.weight")
     assert torch.equal(weight[:24, :, 1, 1], torch.eye(24))
