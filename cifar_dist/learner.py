@@ -80,7 +80,9 @@ class Learner:
         device = arithmetic.device
         self.pixels, self.labels = train.pixels.to(device), train.labels.to(device)
         self.trained = self.model = self._prepared(build_model(recipe.model, recipe.seed))
-        self.network = self._shared() if self.world.size > 1 else self.trained
+        self.network = arithmetic.network(self.trained)
+        if self.world.size > 1:
+            self.network = self._shared()
         self.optimizer = OPTIMIZERS.build(recipe.optimizer.model_dump(), self.trained)
         scale_lr(
             self.optimizer,
@@ -259,7 +261,7 @@ class Learner:
         with warnings.catch_warnings():
             # Its successor `forward_sync_buffers` is not in every torch that we support.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-            network = DistributedDataParallel(self.trained, broadcast_buffers=False)
+            network = DistributedDataParallel(self.network, broadcast_buffers=False)
         return self._settled(network)
 
     def _settled(self, network: nn.Module) -> nn.Module:

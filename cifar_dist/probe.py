@@ -11,9 +11,10 @@ import torch
 from cifar_dist.config import Job, Recipe
 from cifar_dist.data import Dataset, Images
 from cifar_dist.device import device_for
+from cifar_dist.errors import ConfigError
 from cifar_dist.learner import Learner, build_model
 from cifar_dist.loop import evaluate
-from cifar_dist.precision import Arithmetic, candidates
+from cifar_dist.precision import Arithmetic, candidates, compiled_candidate
 from cifar_dist.runs import Run, Sweep
 from cifar_dist.world import World
 
@@ -24,16 +25,32 @@ _MARGIN = 1.05  # a candidate must beat fp32 by more than the noise
 
 
 def probe(recipe: Recipe, train: Images, device: torch.device) -> dict[str, Any]:
-    """Give the verdict `{name, reason, device, milliseconds, images}`; nothing is timed if set."""
+    """Give the verdict `{name, reason, device, milliseconds, images}`; nothing is timed if set.
+
+    Raises ConfigError if what is set does not run on this device.
+    """
     verdict: dict[str, Any] = {"device": device.type, "milliseconds": {}}
+    if recipe.precision == "bf16_compiled" and device.type == "cpu":
+        raise ConfigError(
+            "recipe.precision=bf16_compiled needs a GPU, as compiled code is slower on a CPU; "
+            "leave it auto, which finds what is fast"
+        )
     if recipe.precision != "auto":
         return verdict | {"name": recipe.precision, "reason": "set by the job"}
     batch = min(recipe.batch_size, _IMAGES[device.type], len(train))
-    timed = {}
-    for name in candidates(build_model(recipe.model, recipe.seed), device):
+    timed: dict[str, float] = {}
+
+    def time_steps(name: str) -> None:
         seconds = _step_seconds(recipe, train, Arithmetic(name, device), batch)
         if math.isfinite(seconds):
             timed[name] = seconds
+
+    for name in candidates(build_model(recipe.model, recipe.seed), device):
+        time_steps(name)
+    images = recipe.epochs * len(train)
+    slower = compiled_candidate(device, images / batch * min(timed.values(), default=0.0))
+    if slower is not None:
+        time_steps(slower)
     verdict["milliseconds"] = {name: round(seconds * 1000, 2) for name, seconds in timed.items()}
     verdict["images"] = batch
     where = f"in steps of {batch} images on this {device.type}"

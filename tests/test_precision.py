@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from cifar_dist.dropout import VectorDropout
+from cifar_dist.learner import Learner
 from cifar_dist.models import MODELS
-from cifar_dist.precision import Arithmetic, Float32Conv2d, candidates
-from tests.tiny import CPU
+from cifar_dist.precision import Arithmetic, Float32Conv2d, candidates, compiled_candidate
+from tests.tiny import CPU, make_recipe, pictures
 
 NAMES = ["fp32", "fp32_channels_last", "bf16", "bf16_depthwise_fp32"]
 
@@ -63,3 +64,32 @@ def test_fp32_depthwise_is_a_candidate_where_it_pays() -> None:
     assert candidates(without, CPU) == NAMES[:3]
     assert candidates(with_depthwise, CPU) == NAMES
     assert candidates(with_depthwise, torch.device("cuda")) == NAMES[:3]
+
+
+@pytest.mark.parametrize(
+    ("device", "seconds", "expected"),
+    [("cuda", 3_600.0, "bf16_compiled"), ("cuda", 60.0, None), ("cpu", 3_600.0, None)],
+)
+def test_compiling_is_tried_on_a_gpu_for_long_trainings_alone(
+    device: str, seconds: float, expected: str | None
+) -> None:
+    assert compiled_candidate(torch.device(device), seconds) == expected
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_a_compiled_training_changes_the_weights_of_its_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda m, **o: compile_(m, backend="aot_eager", **o))
+    arithmetics = [Arithmetic(name, CPU) for name in ("bf16", "bf16_compiled")]
+    recipe = make_recipe(model={"name": "simple_cnn"})
+    learners = [Learner(recipe, pictures(60), each) for each in arithmetics]
+    for learner in learners:
+        for batch in learner.batches():
+            learner.advance(batch)
+    eager, compiled = (learner.model.state_dict() for learner in learners)
+    assert learners[1].network is not learners[1].trained
+    assert list(eager) == list(compiled)
+    for name, value in eager.items():
+        assert torch.allclose(value, compiled[name], atol=0.02), name

@@ -10,6 +10,7 @@ import torch
 from cifar_dist import probe as module
 from cifar_dist.config import Recipe
 from cifar_dist.data import Images
+from cifar_dist.errors import ConfigError
 from cifar_dist.precision import Arithmetic
 from cifar_dist.probe import probe
 from tests.tiny import CPU, make_recipe, pictures
@@ -55,6 +56,22 @@ def test_the_fastest_candidate_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         "fp32_channels_last": 150.0,
         "bf16_depthwise_fp32": 100.0,
     }
+
+
+def test_a_long_training_on_a_gpu_is_compiled_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = {"fp32": 2.0, "bf16": 1.0, "bf16_compiled": 0.5}
+    monkeypatch.setattr(module, "_step_seconds", timings(seconds))
+    gpu = torch.device("cuda")
+    for epochs, expected in ((2_000, "bf16_compiled"), (20, "bf16")):
+        recipe = make_recipe(precision="auto", model={"name": "lenet5"}, epochs=epochs)
+        assert probe(recipe, pictures(9), gpu)["name"] == expected
+
+
+def test_compiled_arithmetic_is_refused_on_a_cpu_with_the_remedy() -> None:
+    with pytest.raises(ConfigError, match=r"recipe\.precision=bf16_compiled.*leave it auto"):
+        probe(make_recipe(precision="bf16_compiled"), pictures(9), CPU)
 
 
 def test_a_win_within_the_noise_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

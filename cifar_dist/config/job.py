@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cifar_dist.config.endpoints import endpoint_fault
 
-Precision = Literal["auto", "fp32", "fp32_channels_last", "bf16", "bf16_depthwise_fp32"]
+Precision = Literal[
+    "auto", "fp32", "fp32_channels_last", "bf16", "bf16_depthwise_fp32", "bf16_compiled"
+]
 RateFactor = Annotated[float, Field(gt=0, le=1_000)]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"
 
