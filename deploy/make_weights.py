@@ -20,6 +20,8 @@ from cifar_dist.world import World
 
 _HALVED_BYTES = 1 << 20
 """Larger files are stored as float16, and evaluated as they are stored."""
+_LARGEST_BYTES = 1 << 23
+"""Of larger files only the card is kept: what was reached, and the sum of the weights."""
 
 
 def main(folder: Path, output: Path = PACKAGED) -> None:
@@ -32,7 +34,8 @@ def main(folder: Path, output: Path = PACKAGED) -> None:
     path = output / f"{job.recipe.model.name}.safetensors"
     copy_verified(folder, WEIGHTS, path)
     scores = {"validation": run.validation, "test": run.test.score}
-    if path.stat().st_size > _HALVED_BYTES:
+    is_packaged = path.stat().st_size <= _LARGEST_BYTES
+    if is_packaged and path.stat().st_size > _HALVED_BYTES:
         save_file({name: _halved(weights) for name, weights in load_file(path).items()}, path)
         scores = _evaluated(path, job)
     source = Path(run.data.source).name  # where it lay is nobody's business
@@ -44,6 +47,8 @@ def main(folder: Path, output: Path = PACKAGED) -> None:
         **scores,
     )
     path.with_suffix(".json").write_text(facts.model_dump_json(indent=2) + "\n")
+    if not is_packaged:
+        path.unlink()
     sys.stdout.write(f"{path}: {facts.bytes} bytes, {facts.test.accuracy:.2%} on test images\n")
 
 
