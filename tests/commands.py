@@ -104,7 +104,7 @@ def python(
 def finished(process: subprocess.Popen[str]) -> Finished:
     """Wait for a process; it is killed if it takes far longer than it should."""
     try:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
     finally:
         process.kill()
     return Finished(process.returncode, out or "", err)

@@ -69,7 +69,7 @@ def killed(folder: Path, store: Path, ends: int) -> str:
 
     process = started("tune", str(space_file(folder)), "--store", str(store), cwd=folder)
     try:
-        assert eventually(lambda: is_under_way() or process.poll() is not None, 120.0)
+        assert eventually(lambda: is_under_way() or process.poll() is not None, 300.0)
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
