@@ -49,7 +49,7 @@ tune: setup ## Find a classifier by an ASHA search on the sample (SPACE=quicksta
 train: setup ## Train one classifier on the sample (STORE=artifacts; ON=k8s DATA=s3://…)
 	$(BIN)/cifar-dist $(if $(ON),submit train $(SUBMIT),train --store $(STORE))
 
-results: setup ## Train every recipe again on all of CIFAR-10 (DATA=folder or tar STORE=artifacts), three hours
+results: setup ## Train README's table again on all of CIFAR-10 (DATA=folder or tar STORE=artifacts), over an hour
 	$(BIN)/python deploy/make_results.py $(or $(DATA),$(error DATA=PATH: name all of CIFAR-10)) $(STORE)
 
 deploy: setup ## Install the platform on a Kubernetes cluster and test it (VALUES=file NAMESPACE= CONTEXT= RELEASE=)

@@ -48,9 +48,9 @@ def probe(recipe: Recipe, train: Images, device: torch.device) -> dict[str, Any]
     for name in candidates(build_model(recipe.model, recipe.seed), device):
         time_steps(name)
     images = recipe.epochs * len(train)
-    slower = compiled_candidate(device, images / batch * min(timed.values(), default=0.0))
-    if slower is not None:
-        time_steps(slower)
+    compiled = compiled_candidate(device, images / batch * min(timed.values(), default=0.0))
+    if compiled is not None:
+        time_steps(compiled)
     verdict["milliseconds"] = {name: round(seconds * 1000, 2) for name, seconds in timed.items()}
     verdict["images"] = batch
     where = f"in steps of {batch} images on this {device.type}"

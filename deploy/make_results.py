@@ -1,4 +1,4 @@
-"""Train all recipes again, as README's table has them: `make_results.py DATA STORE [MODEL…]`."""
+"""Train README's table of results again: `make_results.py DATA STORE [MODEL…]`."""
 
 import sys
 from collections.abc import Sequence

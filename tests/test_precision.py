@@ -14,7 +14,7 @@ NAMES = ["fp32", "fp32_channels_last", "bf16", "bf16_depthwise_fp32"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("model", ["dsc_net", "lenet5", "speednet"])
+@pytest.mark.parametrize("model", MODELS.names)
 def test_a_prepared_model_computes_the_same_but_for_rounding(name: str, model: str) -> None:
     torch.manual_seed(0)
     plain = MODELS.build({"name": model}).eval()
