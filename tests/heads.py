@@ -36,7 +36,9 @@ class Head:
 
     def internal_kv_keys(self, prefix: bytes, *more: Any, timeout: float) -> list[bytes]:
         """List cells."""
-        answer: list[bytes] = self._answer([key for key in self.cells if key.startswith(prefix)])
+        answer: list[bytes] = self._answer(
+            [key for key in list(self.cells) if key.startswith(prefix)]
+        )
         return answer
 
     def internal_kv_del(self, key: bytes, *more: Any, timeout: float) -> int:
