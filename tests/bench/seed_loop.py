@@ -2,7 +2,6 @@
 
 import os
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cifar_dist.augment.steps import MEAN_COLOR
 from cifar_dist.data import MEAN, STD, Images
 from cifar_dist.models import MODELS
-from tests.bench.rounds import Absent
+from tests.bench.rounds import Absent, rate
 
 Pipeline = Callable[..., dict[str, Any]]
 
@@ -189,9 +188,6 @@ def faster(loops: Sequence[SeedLoop], seconds: float) -> SeedLoop:
 
     def speed(loop: SeedLoop) -> float:
         loop.step()
-        count, started = 0, time.perf_counter()
-        while (spent := time.perf_counter() - started) < seconds or not count:
-            count += loop.step()
-        return count / spent
+        return rate(loop.step, seconds)
 
     return max(loops, key=speed)
