@@ -19,8 +19,8 @@ def test_the_readmes_job_and_space_are_valid() -> None:
 
 
 def test_the_readme_names_every_space_that_is_not_a_models_own() -> None:
-    models = {path.stem for path in ROOT.glob("cifar_dist/recipes/*.yaml")}
-    assert all(f"`{name}`" in README for name in shipped_spaces().keys() - models)
+    recipes = {path.stem for path in ROOT.glob("cifar_dist/recipes/*.yaml")}
+    assert all(f"`{name}`" in README for name in shipped_spaces().keys() - recipes)
 
 
 def test_the_readmes_results_are_those_of_the_kept_cards() -> None:
