@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -16,6 +16,7 @@ from cifar_dist.errors import CifarDistError
 
 T = TypeVar("T")
 _MEETING_SECONDS = 2.0
+_SUMS = [False, True, True]  # of a batch norm's three gradients: no image's
 
 
 @dataclass(frozen=True)
@@ -116,71 +117,89 @@ class SynchronizedBatchNorm(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalize `[n, channels, …]`; in training every rank must call it."""
-        mean, variance = self.running_mean, self.running_var
-        if self.training:
-            mean, variance, count = _moments(images)
-            self._track(mean, variance, count)
-            scale = (variance + self.eps).rsqrt()
-            normalized: Tensor = _Normalize.apply(images, mean, scale, count)
-            shape = (1, -1) + (1,) * (images.dim() - 2)
-            if self.weight is not None:
-                normalized = normalized * self.weight.view(shape)
-            if self.bias is not None:
-                normalized = normalized + self.bias.view(shape)
-            return normalized.to(images.dtype)
-        return F.batch_norm(images, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+        if not self.training:
+            mean, variance = self.running_mean, self.running_var
+            affine = self.weight, self.bias
+            return F.batch_norm(images, mean, variance, *affine, False, 0.0, self.eps)
+        moments = _moments(images, self.eps)
+        self._track(moments)
+        normalized: Tensor = _Normalize.apply(images, self.weight, self.bias, moments)
+        return normalized
 
     @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor, count: float) -> None:
+    def _track(self, moments: "_Moments") -> None:
         seen = self.num_batches_tracked
         if self.running_mean is None or self.running_var is None or seen is None:
             return
         seen += 1
         # Without a momentum torch keeps the plain mean of all batches.
         share = 1 / seen.item() if self.momentum is None else self.momentum
-        unbiased = variance * (count / max(count - 1, 1))
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        unbiased = moments.variance * (moments.values / max(moments.values - 1, 1))
+        self.running_mean.lerp_(moments.mean.to(self.running_mean.dtype), share)
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
 
 
-def _axes(tensor: Tensor) -> list[int]:
-    return [0, *range(2, tensor.dim())]
+class _Moments(NamedTuple):
+    """Mean and biased variance of each channel, fp32, over so many values of all ranks."""
+
+    mean: Tensor
+    variance: Tensor
+    values: float
+    eps: float
 
 
 @torch.no_grad()
-def _moments(images: Tensor) -> tuple[Tensor, Tensor, float]:
-    # In float64, where a sum of squares loses nothing that matters: one collective suffices.
+def _moments(images: Tensor, eps: float) -> _Moments:
     channels = images.shape[1]
-    wide = images.double()
-    sums = torch.stack((wide.sum(_axes(wide)), wide.square().sum(_axes(wide))))
-    count = sums.new_tensor([images.numel() / channels])
-    packed = torch.cat((sums.flatten(), count))
+    count = images.numel() // channels
+    mean, variance = (torch.zeros(channels, dtype=torch.float64) for _ in range(2))
+    if count:
+        # The statistics that it would update decide in which precision it computes.
+        unused = torch.zeros(2, channels)
+        found = torch.batch_norm_update_stats(images, unused[0], unused[1], 0.0)
+        mean, variance = (each.double() for each in found)
+    packed = torch.stack((mean, variance + mean.square(), torch.ones_like(mean))) * count
     dist.all_reduce(packed)
-    total = packed[-1].item()
-    mean = packed[:channels] / total
-    variance = (packed[channels:-1] / total - mean.square()).clamp_min_(0)
-    return mean.float(), variance.float(), total
+    # In float64, where a difference of squares loses nothing that matters: one collective suffices.
+    total = packed[2, 0].item()
+    mean, squares = packed[:2] / total
+    variance = (squares - mean.square()).clamp_min_(0)
+    return _Moments(mean.float(), variance.float(), total, eps)
 
 
 class _Normalize(torch.autograd.Function):
-    """(x - mean) / std, where mean and variance depend on every rank's x."""
+    """weight · (x - mean) / std + bias, where mean and variance depend on every rank's x."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, mean: Tensor, scale: Tensor, count: float) -> Tensor:
-        shape = (1, -1) + (1,) * (images.dim() - 2)
-        normalized = (images.float() - mean.view(shape)) * scale.view(shape)
-        ctx.save_for_backward(normalized, scale)
-        ctx.count, ctx.dtype = count, images.dtype
-        return normalized
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor | None, bias: Tensor | None, moments: _Moments
+    ) -> Tensor:
+        mean, variance, ctx.values, ctx.eps = moments
+        ctx.save_for_backward(images, weight, mean, variance)
+        if not images.numel():  # torch's kernels divide by it
+            return images.clone()
+        return F.batch_norm(images, mean, variance, weight, bias, False, 0.0, ctx.eps)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        normalized, scale = ctx.saved_tensors
-        axes = _axes(gradient)
-        sums = torch.stack((gradient.sum(axes), (gradient * normalized).sum(axes)))
-        dist.all_reduce(sums)
-        shape = (1, -1) + (1,) * (gradient.dim() - 2)
-        mean_gradient, mean_product = (sums / ctx.count).view(2, *shape)
-        result = (gradient - mean_gradient - normalized * mean_product) * scale.view(shape)
-        return result.to(ctx.dtype), None, None, None
+        images, weight, mean, variance = ctx.saved_tensors
+        products, sums = torch.zeros(2, len(mean))
+        if images.numel():
+            # For fixed statistics it gives the sums of gradient · normalized and of gradient.
+            _, products, sums = torch.ops.aten.native_batch_norm_backward(
+                gradient, images, weight, mean, variance, None, None, False, ctx.eps, _SUMS
+            )
+        packed = torch.stack((sums, products))
+        dist.all_reduce(packed)
+        mean_gradient, mean_product = packed / ctx.values
+        scale = (variance + ctx.eps).rsqrt()
+        slope = scale if weight is None else scale * weight
+        # slope · (gradient - mean_gradient - normalized · mean_product), as a line in each image
+        by_image = -slope * scale * mean_product
+        offset = -slope * mean_gradient - by_image * mean
+        shape = (1, -1) + (1,) * (images.dim() - 2)
+        slope, by_image, offset = (each.view(shape) for each in (slope, by_image, offset))
+        line = torch.addcmul(offset, images.float(), by_image)
+        result = torch.addcmul(line, gradient.float(), slope).to(images.dtype)
+        return result, products, sums, None
