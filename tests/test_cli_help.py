@@ -172,7 +172,7 @@ def test_a_dry_run_takes_the_sweeps_flags(program: Program) -> None:
     ("words", "offered"),
     [
         ("train --model resnet", {"resnet18_cam", "resnet18_imagenet"}),
-        ("train speed", {"speednet"}),
+        ("train speed", {"speednet", "speednet_wide"}),
         ("train mine", {"mine.yaml"}),
         ("tune quick", {"quickstart"}),
         ("artifacts get tiny", {"tiny-00000000"}),

@@ -34,8 +34,8 @@ def test_a_forwarded_port_is_this_machines_and_ends_with_its_use(
     program(
         tmp_path,
         "kubectl",
-        f'echo "$@" > {tmp_path}/call; echo "Forwarding from 127.0.0.1:43210 -> 8265"\n'
-        f"echo $$ > {tmp_path}/pid; exec sleep 60",
+        f'echo "$@" > {tmp_path}/call; echo $$ > {tmp_path}/pid\n'
+        'echo "Forwarding from 127.0.0.1:43210 -> 8265"; exec sleep 60',
         monkeypatch,
     )
     with forwarded(Kubectl("team", "prod"), "svc/store", 7070) as way:

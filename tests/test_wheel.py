@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cifar_dist.config import load_job
 from tests.commands import TINY, Finished
 
 ROOT = Path(__file__).parents[1]
@@ -138,8 +139,8 @@ def test_shipped_spaces_recipes_and_models_are_found_outside_a_checkout(
     ended = installed.program("models", "list", "--json")
     assert (ended.code, ended.err) == (0, "")
     listed = {model["name"] for model in json.loads(ended.out)["models"]}
-    recipes = {path.stem for path in (ROOT / "cifar_dist" / "recipes").iterdir()}
-    assert recipes <= listed
+    recipes = (ROOT / "cifar_dist" / "recipes").iterdir()
+    assert {load_job(path).recipe.model.name for path in recipes} <= listed
 
 
 def test_it_trains_with_a_home_and_a_folder_that_cannot_be_written(installed: Installed) -> None:
