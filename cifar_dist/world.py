@@ -158,9 +158,9 @@ def _moments(images: Tensor, eps: float) -> _Moments:
         unused = torch.zeros(2, channels)
         found = torch.batch_norm_update_stats(images, unused[0], unused[1], 0.0)
         mean, variance = (each.double() for each in found)
+    # In float64, where a difference of squares loses nothing that matters: one collective suffices.
     packed = torch.stack((mean, variance + mean.square(), torch.ones_like(mean))) * count
     dist.all_reduce(packed)
-    # In float64, where a difference of squares loses nothing that matters: one collective suffices.
     total = packed[2, 0].item()
     mean, squares = packed[:2] / total
     variance = (squares - mean.square()).clamp_min_(0)
@@ -176,8 +176,6 @@ class _Normalize(torch.autograd.Function):
     ) -> Tensor:
         mean, variance, ctx.values, ctx.eps = moments
         ctx.save_for_backward(images, weight, mean, variance)
-        if not images.numel():  # torch's kernels divide by it
-            return images.clone()
         return F.batch_norm(images, mean, variance, weight, bias, False, 0.0, ctx.eps)
 
     @staticmethod
@@ -185,7 +183,7 @@ class _Normalize(torch.autograd.Function):
         (gradient,) = gradients
         images, weight, mean, variance = ctx.saved_tensors
         products, sums = torch.zeros(2, len(mean))
-        if images.numel():
+        if images.numel():  # which torch's kernel divides by
             # For fixed statistics it gives the sums of gradient · normalized and of gradient.
             _, products, sums = torch.ops.aten.native_batch_norm_backward(
                 gradient, images, weight, mean, variance, None, None, False, ctx.eps, _SUMS

@@ -18,7 +18,7 @@ from cifar_dist.errors import ConfigError
 def test_every_shipped_recipe_is_called_as_its_file_which_begins_with_its_model(name: str) -> None:
     job = load_job(recipe_path(name))
     assert job.title == name.replace("_", "-")
-    assert name.startswith(job.recipe.model.name)
+    assert f"{name}_".startswith(f"{job.recipe.model.name}_")
 
 
 def test_a_file_is_found_where_no_name_is_known(

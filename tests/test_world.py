@@ -40,7 +40,7 @@ def norm_of(shape: str) -> nn.Module:
 
 
 def images(shape: str) -> tuple[Tensor, Tensor]:
-    """Draw inputs far from zero mean, in bf16 with channels last, and gradients of outputs."""
+    """Draw inputs far from zero mean, those in bf16 with channels last, and outputs' gradients."""
     generator = torch.Generator().manual_seed(len(shape))
     inputs, slopes = (3 * torch.randn(SHAPES[shape], generator=generator) + 5 for _ in range(2))
     if shape == "bf16":
